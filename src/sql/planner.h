@@ -1,0 +1,24 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "sql/catalog.h"
+#include "sql/plan.h"
+
+namespace tailrace::sql {
+
+/// Parses DDL, SET, INSERT and statement sets; queries stay text. Every error has file:line:column.
+Result<Script> ParseScript(const std::string& file, const std::string& text);
+
+/// Parses, binds and optimises the script's queries with DuckDB against empty tables of the declared schemas and
+/// lowers its logical plan to ours. Deterministic: the same script gives the same plan (checkpoints depend on it).
+Result<Plan> MakePlan(std::shared_ptr<const Script> script);
+
+/// The script's text with ${NAME} replaced from the environment map; an unknown name is an error with its place.
+Result<std::string> SubstituteVariables(const std::string& file, const std::string& text,
+                                        const std::map<std::string, std::string>& variables);
+
+}  // namespace tailrace::sql
