@@ -84,28 +84,31 @@ class StringRef {
   static constexpr uint32_t kInlined = 12;
   StringRef() : StringRef("", 0) {}
   StringRef(const char* data, uint32_t length) {
-    length_ = length;
+    u_.inlined.length = length;
     if (length <= kInlined) {
-      __builtin_memset(u_.inlined, 0, kInlined);
-      if (length) __builtin_memcpy(u_.inlined, data, length);
+      __builtin_memset(u_.inlined.bytes, 0, kInlined);
+      if (length) __builtin_memcpy(u_.inlined.bytes, data, length);
     } else {
-      __builtin_memcpy(u_.p.prefix, data, 4);
-      u_.p.pointer = data;
+      __builtin_memcpy(u_.pointed.prefix, data, 4);
+      u_.pointed.pointer = data;
     }
   }
   explicit StringRef(std::string_view s) : StringRef(s.data(), static_cast<uint32_t>(s.size())) {}
-  uint32_t size() const { return length_; }
-  const char* data() const { return length_ <= kInlined ? u_.inlined : u_.p.pointer; }
-  std::string_view view() const { return {data(), length_}; }
+  uint32_t size() const { return u_.inlined.length; }
+  const char* data() const { return size() <= kInlined ? u_.inlined.bytes : u_.pointed.pointer; }
+  std::string_view view() const { return {data(), size()}; }
 
  private:
-  uint32_t length_;
   union {
     struct {
+      uint32_t length;
       char prefix[4];
       const char* pointer;
-    } p __attribute__((packed));
-    char inlined[kInlined];
+    } pointed;
+    struct {
+      uint32_t length;
+      char bytes[kInlined];
+    } inlined;
   } u_;
 };
 static_assert(sizeof(StringRef) == 16);
