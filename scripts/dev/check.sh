@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec python3 "$(dirname "${BASH_SOURCE[0]}")/check.py" "$@"

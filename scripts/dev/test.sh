@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Runs test suites and adds up what they say. Called by ./dev test.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. scripts/dev/setup.sh
+. scripts/dev/build.sh
+
+ALL=(unit asan sql kafka workflow cli faults examples engines)
+suites=("$@")
+[ ${#suites[@]} -eq 0 ] && suites=("${ALL[@]}")
+for s in "${suites[@]}"; do
+  [[ " ${ALL[*]} " == *" $s "* ]] || { echo "./dev test: no suite '$s' (has: ${ALL[*]})" >&2; exit 2; }
+done
+
+passed=0 failed=0
+out=build/test-output
+mkdir -p "$out"
+
+# count LOG STATUS NAME: adds the numbers of a pytest or GoogleTest log.
+count() {
+  local log=$1 status=$2 name=$3 p f
+  p=$(grep -oE '\b[0-9]+ passed\b|\[  PASSED  \] [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
+  f=$(grep -oE '\b[0-9]+ failed\b|[0-9]+ FAILED TEST' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
+  local e; e=$(grep -oE '\b[0-9]+ errors?\b in|, [0-9]+ errors?\b' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
+  f=$((f + e))
+  # A crash, or a program that ran nothing, is a failure too.
+  if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  if [ "$status" = 0 ] && [ "$p" = 0 ]; then f=1; echo "$name: no test ran"; fi
+  passed=$((passed + p)); failed=$((failed + f))
+  printf '%-22s %4d passed  %3d failed\n' "$name" "$p" "$f"
+  if [ "$f" != 0 ]; then grep -E '\[  FAILED  \]|^FAILED|^ERROR|error:|Failure$|SUMMARY|^E  ' "$log" | head -n 40; fi
+}
+
+gtests() { # gtests DIR
+  local t name
+  for t in "$1"/*_test; do
+    [ -x "$t" ] || continue
+    name=$(basename "$t")
+    timeout 600 "$t" >"$out/$(basename "$1")-$name.log" 2>&1
+    count "$out/$(basename "$1")-$name.log" $? "$(basename "$1")/$name"
+  done
+}
+py() { # py NAME PATHS...
+  local name=$1; shift
+  timeout 1800 .deps/venv/bin/python -m pytest -q --maxfail=20 -p no:cacheprovider "$@" >"$out/$name.log" 2>&1
+  count "$out/$name.log" $? "$name"
+}
+
+for s in "${suites[@]}"; do
+  case $s in
+    unit) build all || { failed=$((failed + 1)); echo "the build failed"; break; }
+          gtests build ;;
+    asan) # the same programs under AddressSanitizer and UndefinedBehaviorSanitizer
+          build --preset asan all || { failed=$((failed + 1)); echo "the asan build failed"; continue; }
+          export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
+          gtests build-asan
+          unset ASAN_OPTIONS UBSAN_OPTIONS ;;
+    *)    build tailrace || { failed=$((failed + 1)); echo "the build failed"; break; }
+          py "$s" "tests/$s" ;;
+  esac
+done
+echo "logs: $out/"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
