@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -12,9 +13,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <set>
 #include <thread>
 
@@ -49,6 +48,8 @@ struct Core {
   const ServerOptions options;
   const Router router;
   asio::io_context io{1};
+  // A request in a handler is no work of `io`: without this the thread would leave while one runs.
+  asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
   asio::thread_pool pool;
   std::set<std::shared_ptr<Session>> sessions;  // only the network thread touches it
   std::atomic<bool> stopping{false};
