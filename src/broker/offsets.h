@@ -1,5 +1,6 @@
 #pragma once
-// Committed offsets of consumer groups, in memory and in DATA_DIR/offsets.journal (docs/formats/offsets-journal.md).
+// Committed offsets of consumer groups, in memory and under the keys "o/" of DATA_DIR/meta.journal
+// (docs/formats/broker-metadata.md).
 
 #include <cstdint>
 #include <functional>
@@ -19,9 +20,9 @@ namespace tailrace {
 class Clock;
 }
 namespace tailrace::log {
-class Flusher;
 class Journal;
-}
+class JournalBatch;
+}  // namespace tailrace::log
 
 namespace tailrace::broker {
 
@@ -44,8 +45,7 @@ class OffsetStore {
   /// Called once, from any thread (the caller's own where no flush is needed): durable, or why not.
   using Done = std::function<void(Status)>;
 
-  static Result<std::unique_ptr<OffsetStore>> Open(const std::string& data_dir, Clock& clock, log::Flusher& flusher,
-                                                   bool flush_before_ack);
+  static Result<std::unique_ptr<OffsetStore>> Open(std::shared_ptr<log::Journal> journal, Clock& clock);
   ~OffsetStore();
 
   void Commit(const std::string& group, std::span<const OffsetCommitItem> items, Done done);
@@ -56,6 +56,10 @@ class OffsetStore {
   /// Makes the producer's pending offsets stand, or drops them. Repeating it does nothing (a coordinator that
   /// recovers repeats it).
   void EndTransaction(int64_t producer_id, bool commit, Done done);
+  /// For the transaction coordinator: the same change as part of a batch of its own, so that its decision and the
+  /// offsets are one write. ApplyEnd makes it visible once that batch is durable.
+  void PrepareEnd(int64_t producer_id, bool commit, log::JournalBatch* batch) const;
+  void ApplyEnd(int64_t producer_id, bool commit);
   /// True while a transaction has a pending offset for it (KIP-447's require_stable).
   bool HasPending(const std::string& group, const TopicPartition& from) const;
 
@@ -72,8 +76,6 @@ class OffsetStore {
   /// Drops what is older than `retention_ms`. `idle_since_ms(group, topic)` says since when nobody uses it: the later
   /// of it and the commit counts; INT64_MAX = in use now. Returns how many were dropped.
   int64_t Expire(int64_t retention_ms, const std::function<int64_t(const std::string& group, const std::string& topic)>& idle_since_ms);
-
-  Status Close();
 
  private:
   struct Impl;

@@ -1,6 +1,6 @@
 #pragma once
 // Which topics there are: names, ids, configs, and their partitions' logs. The one owner of broker metadata on disk
-// (DATA_DIR/meta.journal, docs/formats/meta-journal.md).
+// (keys "t/", "b/" and "c/" of DATA_DIR/meta.journal, docs/formats/broker-metadata.md).
 
 #include <array>
 #include <cstdint>
@@ -51,8 +51,9 @@ class TopicManager {
   static constexpr int32_t kPartitionsMax = 10'000;  // of one topic
   static constexpr int32_t kPartitionsTotalMax = 100'000;
 
-  /// Reads the journal and opens every partition. `options`, `clock` and `flusher` must outlive it.
-  static Result<std::unique_ptr<TopicManager>> Open(const BrokerOptions& options, Clock& clock, log::Flusher& flusher);
+  /// Opens every partition that the journal names. `options`, `clock` and `flusher` must outlive it.
+  static Result<std::unique_ptr<TopicManager>> Open(const BrokerOptions& options, Clock& clock, log::Flusher& flusher,
+                                                    std::shared_ptr<log::Journal> journal);
   ~TopicManager();
 
   /// Null where there is none.
@@ -82,18 +83,18 @@ class TopicManager {
   /// Called after each change of the set of topics or partitions, outside of locks. One listener; set before use.
   void SetListener(std::function<void(const std::string& topic)> listener) { listener_ = std::move(listener); }
 
-  /// Retention and dirty-segment work over all partitions; returns how many segments were deleted.
+  /// Retention over all partitions; returns how many segments were deleted.
   int64_t ApplyRetention();
-  /// Flushes everything and writes the clean-shutdown marks.
+  /// Closes every partition, so that the next start scans nothing.
   Status Close();
 
  private:
-  TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher);
+  TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher, std::shared_ptr<log::Journal> journal);
   Status Load();
-  Status AppendJournal(std::string_view record);
-  Result<std::shared_ptr<log::Partition>> OpenPartition(const Topic& topic, int32_t partition);
-  void Publish(TopicPtr topic);
-  std::string Snapshot() const;
+  Status OpenPartitions(Topic* topic, int32_t count);
+  Status Save(const Topic& topic);
+  void Publish(const TopicPtr& topic);
+  void RemoveDeletedDirectories();
 
   const BrokerOptions& options_;
   Clock& clock_;
@@ -102,7 +103,7 @@ class TopicManager {
   std::function<void(const std::string&)> listener_;
 
   std::mutex change_mutex_;  // one change at a time; taken before mutex_
-  std::unique_ptr<log::Journal> journal_;
+  const std::shared_ptr<log::Journal> journal_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, TopicPtr, std::less<>> by_name_;
