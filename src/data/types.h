@@ -30,7 +30,7 @@ enum class TypeId : uint8_t {
   kUuid,         // [int128 as DuckDB keeps it: the top bit flipped]
   kStruct,       // children only
   kList,         // [ListEntry] into one child
-  kMap,          // as kList of kStruct(key, value)
+  kMap,          // as kList of kStruct(key, value): the type's one child is that struct
 };
 
 struct Field;
@@ -46,6 +46,7 @@ struct Type {
   static Type Decimal(uint8_t width, uint8_t scale);
   static Type Struct(std::vector<Field> fields);
   static Type List(Type element);
+  static Type Map(Type key, Type value);
 
   bool operator==(const Type&) const;
   /// As SQL writes it: "DECIMAL(10,2)", "ROW<a INTEGER, b VARCHAR>".
