@@ -22,6 +22,7 @@ class Flusher;
 /// Changes that stand together or not at all. Later entries of one key win.
 class JournalBatch {
  public:
+  /// REQUIRES: a key of at most Journal::kKeyBytesMax (names are checked where they enter).
   void Put(std::string_view key, std::string_view value);
   void Delete(std::string_view key);
   bool empty() const { return count_ == 0; }
@@ -38,7 +39,7 @@ class JournalBatch {
 class Journal {
  public:
   using Done = std::function<void(Status)>;
-  static constexpr size_t kKeyBytesMax = 4096;
+  static constexpr size_t kKeyBytesMax = 128 << 10;  // a group, a topic and a partition, each with its length
   static constexpr size_t kBatchBytesMax = 64 << 20;
 
   struct Options {
