@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace tailrace {
@@ -22,6 +23,8 @@ spdlog::level::level_enum ToSpd(LogLevel level) {
 struct State {
   std::shared_ptr<spdlog::logger> logger = spdlog::stderr_logger_mt("tailrace");
   bool json = false;
+  std::mutex listener_mutex;
+  LogListener listener;
 };
 State& GetState() {
   static State state;
@@ -50,6 +53,12 @@ void SetUpLogging(LogLevel least, bool json) {
   s.logger->flush_on(spdlog::level::info);
 }
 
+void SetLogListener(LogListener listener) {
+  State& s = GetState();
+  std::lock_guard lock(s.listener_mutex);
+  s.listener = std::move(listener);
+}
+
 bool LogEnabled(LogLevel level) { return GetState().logger->should_log(ToSpd(level)); }
 
 void Log(LogLevel level, std::string_view component, std::string_view message) {
@@ -58,6 +67,8 @@ void Log(LogLevel level, std::string_view component, std::string_view message) {
     s.logger->log(ToSpd(level), R"("component":"{}","message":"{}")", Escape(component), Escape(message));
   else
     s.logger->log(ToSpd(level), "{}: {}", component, message);
+  std::lock_guard lock(s.listener_mutex);
+  if (s.listener) s.listener(level, component, message);
 }
 
 }  // namespace tailrace
