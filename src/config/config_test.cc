@@ -26,14 +26,14 @@ profiles:
 topics:
   - {name: raw_events, partitions: 3, configs: {retention.ms: 1000}}
   - plain
-stores: {serving: {duckdb: data/serving.duckdb}}
+stores: {serving: {path: data/serving.duckdb}}
 pools: {streaming_pool: 4, other: {slots: 1, description: one at a time}}
 alerts:
-  - {job: stream_processor, metric: latency, threshold: 30s, for: 10s, notify: [log, "topic:alerts"]}
-  - {metric: throughput, threshold: 100}
+  - {job: stream_processor, metric: latency, above: 30s, for: 10s, topic: alerts}
+  - {metric: throughput, below: 100}
 autostart: [a]
 variables: {RATE: 100}
-run: {dag: d, conf: {n: 5, s: "5", l: [true, x]}, show: "SELECT 1", report: out/r.html}
+run: {trigger: d, conf: {n: 5, s: "5", l: [true, x]}, show: [{store: serving, sql: SELECT 1}], report: out/r.html}
 settings: {broker.retention: 2h, port.kafka: 0}
 )", &problems);
   for (const Error& e : problems) ADD_FAILURE() << e.ToString();
@@ -43,12 +43,13 @@ settings: {broker.retention: 2h, port.kafka: 0}
   EXPECT_EQ(p.topics[0].partitions, 3);
   EXPECT_EQ(p.topics[0].configs.at("retention.ms"), "1000");
   EXPECT_EQ(p.topics[1].name, "plain");
-  EXPECT_EQ(p.stores[0].duckdb, "data/serving.duckdb");
+  EXPECT_EQ(p.stores[0].path, "data/serving.duckdb");
   EXPECT_EQ(p.pools[0].slots, 4);
   ASSERT_EQ(p.alerts.size(), 2u);
   EXPECT_EQ(p.alerts[0].threshold, 30'000);
   EXPECT_EQ(p.alerts[0].for_ms, 10'000);
-  EXPECT_EQ(p.alerts[0].topics, std::vector<std::string>{"alerts"});
+  EXPECT_EQ(p.alerts[0].topic, "alerts");
+  EXPECT_TRUE(p.alerts[1].below);
   EXPECT_EQ(p.alerts[1].name, "any job throughput");
   EXPECT_EQ(p.run.conf_json, R"({"n":5,"s":"5","l":[true,"x"]})");
   EXPECT_EQ(p.settings[0].value, "2h");
@@ -71,10 +72,13 @@ TEST(Project, ErrorsHavePlaceAndSuggestion) {
   EXPECT_EQ(ProblemsOf("name: a\nsettings:\n  broker.retenton: 1d\n  port.http: 70000\n"),
             (Problems{"p/tailrace.yaml:3:3: there is no setting 'broker.retenton'; did you mean 'broker.retention'?",
                       "p/tailrace.yaml:4:14: '70000' is not possible for the setting port.http; use a port from 1 to 65535, or 0 for any free one"}));
-  EXPECT_EQ(ProblemsOf("name: a\nalerts:\n  - {metric: latncy, threshold: 1s}\n  - {metric: lag, threshold: high}\n"),
+  EXPECT_EQ(ProblemsOf("name: a\nalerts:\n  - {metric: latncy, above: 1s}\n  - {metric: lag, above: high}\n  - {metric: lag}\n"),
             (Problems{"p/tailrace.yaml:3:14: there is no metric 'latncy' for alerts; did you mean 'latency'?",
-                      "p/tailrace.yaml:4:30: 'high' is not a threshold for lag; use a number such as 100"}));
-  EXPECT_EQ(ProblemsOf("name: a\nstores:\n  s: {}\n"), Problems{"p/tailrace.yaml:3:3: store 's' names no database; add 'duckdb: path/of/file.duckdb'"});
+                      "p/tailrace.yaml:4:26: 'high' is not a threshold for lag; use a number such as 100",
+                      "p/tailrace.yaml:5:5: an alert needs one of above and below; add 'above: 30s' or 'below: 100'"}));
+  EXPECT_EQ(ProblemsOf("name: a\nstores:\n  s: {}\n"), Problems{"p/tailrace.yaml:3:3: store 's' has no path; add 'path: FILE.duckdb'"});
+  EXPECT_EQ(ProblemsOf("name: a\nrun: {show: [{store: servng, sql: S}]}\nstores: {serving: {path: x}}\n"),
+            Problems{"p/tailrace.yaml:2:22: there is no store 'servng'; did you mean 'serving'?"});
   EXPECT_EQ(ProblemsOf("name: a\npools: {p: 0}\n"), Problems{"p/tailrace.yaml:2:12: '0' is not possible for slots of pool 'p'; use a whole number from 1 to 100000"});
 }
 

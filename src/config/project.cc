@@ -51,6 +51,11 @@ class Parser {
       {"run", [&](Node, Node v) { Run(v); }},
       {"settings", [&](Node, Node v) { SettingValues(v); }},
     });
+    std::vector<std::string> stores;
+    for (const StoreConfig& store : project_.stores) stores.push_back(store.name);
+    for (const auto& [node, store] : shown_stores_)
+      if (std::find(stores.begin(), stores.end(), store) == stores.end())
+        yaml_.Complain(node, "there is no store '" + store + "'", SuggestRemedy(store, stores));
     if (root.IsMap() && !named && !root["name"]) yaml_.Complain(root, "the project has no name", "add 'name: my-project'");
     return std::move(project_);
   }
@@ -106,9 +111,9 @@ class Parser {
       if (!IsVariableName(name)) yaml_.Complain(key, "'" + name + "' is not a name for a store", "use letters, digits and _");
       yaml_.Map(value, "store '" + name + "'", {
         {"name", [](Node, Node) {}},
-        {"duckdb", [&](Node, Node v) { yaml_.Text(v, "duckdb", &store.duckdb); }},
+        {"path", [&](Node, Node v) { yaml_.Text(v, "path", &store.path); }},
       });
-      if (store.duckdb.empty()) yaml_.Complain(key, "store '" + name + "' names no database", "add 'duckdb: path/of/file.duckdb'");
+      if (store.path.empty()) yaml_.Complain(key, "store '" + name + "' has no path", "add 'path: FILE.duckdb'");
       project_.stores.push_back(std::move(store));
     });
   }
@@ -139,7 +144,7 @@ class Parser {
     for (Node item : node) {
       AlertRule rule;
       rule.where = yaml_.At(item);
-      YAML::Node threshold;
+      YAML::Node above, below;
       bool metric_given = false;
       yaml_.Map(item, "an alert", {
         {"name", [&](Node, Node v) { yaml_.Text(v, "name", &rule.name); }},
@@ -153,23 +158,28 @@ class Parser {
           else if (metric == "lag") rule.metric = AlertMetric::kLag;
           else yaml_.Complain(v, "there is no metric '" + metric + "' for alerts", SuggestRemedy(metric, {"latency", "throughput", "lag"}));
         }},
-        {"threshold", [&](Node, Node v) { threshold.reset(v); }},
+        {"above", [&](Node, Node v) { above.reset(v); }},
+        {"below", [&](Node, Node v) { below.reset(v); }},
         {"for", [&](Node, Node v) { yaml_.Duration(v, "for", &rule.for_ms); }},
-        {"notify", [&](Node, Node v) { Notify(v, &rule); }},
+        {"topic", [&](Node, Node v) {
+          if (yaml_.Text(v, "topic", &rule.topic) && !IsTopicName(rule.topic)) yaml_.Complain(v, "'" + rule.topic + "' is not a name for a topic");
+        }},
       });
       if (!item.IsMap()) continue;
+      const bool has_above = above.IsDefined() && !above.IsNull(), has_below = below.IsDefined() && !below.IsNull();
       if (!metric_given) yaml_.Complain(item, "an alert has no metric", "add 'metric: latency', 'throughput' or 'lag'");
-      if (!threshold.IsDefined() || threshold.IsNull()) yaml_.Complain(item, "an alert has no threshold", "add 'threshold: 30s'");
-      else Threshold(threshold, &rule);
+      if (has_above == has_below) yaml_.Complain(item, "an alert needs one of above and below", "add 'above: 30s' or 'below: 100'");
+      else Threshold(has_above ? above : below, has_below, &rule);
       if (rule.name.empty()) rule.name = (rule.job == "*" ? "any job" : rule.job) + " " + AlertMetricName(rule.metric);
       project_.alerts.push_back(std::move(rule));
     }
   }
 
-  void Threshold(Node node, AlertRule* rule) {
+  void Threshold(Node node, bool below, AlertRule* rule) {
+    rule->below = below;
     if (rule->metric == AlertMetric::kLatency) {
       int64_t ms;
-      if (yaml_.Duration(node, "threshold", &ms)) rule->threshold = static_cast<double>(ms);
+      if (yaml_.Duration(node, below ? "below" : "above", &ms)) rule->threshold = static_cast<double>(ms);
       return;
     }
     const std::string text = node.IsScalar() ? node.Scalar() : "";
@@ -178,26 +188,33 @@ class Parser {
       yaml_.Complain(node, "'" + text + "' is not a threshold for " + AlertMetricName(rule->metric), "use a number such as 100");
   }
 
-  void Notify(Node node, AlertRule* rule) {
-    std::vector<std::string> targets;
-    yaml_.TextList(node, "notify", &targets);
-    for (const std::string& target : targets) {
-      if (target == "log") continue;
-      if (target.starts_with("topic:") && IsTopicName(target.substr(6))) rule->topics.push_back(target.substr(6));
-      else yaml_.Complain(node, "'" + target + "' is nothing that can be notified", "use log or topic:NAME");
-    }
-  }
-
   void Run(Node node) {
     yaml_.Map(node, "run", {
-      {"dag", [&](Node, Node v) { yaml_.Text(v, "dag", &project_.run.dag); }},
+      {"trigger", [&](Node, Node v) { yaml_.Text(v, "trigger", &project_.run.trigger); }},
       {"conf", [&](Node, Node v) {
         if (v.IsMap()) project_.run.conf_json = YamlToJson(v);
         else yaml_.Complain(v, "conf is not a map", "write it as 'key: value' lines");
       }},
-      {"show", [&](Node, Node v) { yaml_.Text(v, "show", &project_.run.show); }},
+      {"show", [&](Node, Node v) { Show(v); }},
       {"report", [&](Node, Node v) { yaml_.Text(v, "report", &project_.run.report); }},
     });
+  }
+
+  void Show(Node node) {
+    if (!node.IsSequence()) return yaml_.Complain(node, "show is not a list", "write each query as '- sql: SELECT …'");
+    for (Node item : node) {
+      ShowConfig show;
+      yaml_.Map(item, "an item of show", {
+        {"title", [&](Node, Node v) { yaml_.Text(v, "title", &show.title); }},
+        {"store", [&](Node, Node v) {
+          if (!yaml_.Text(v, "store", &show.store)) return;
+          shown_stores_.emplace_back(v, show.store);
+        }},
+        {"sql", [&](Node, Node v) { yaml_.Text(v, "sql", &show.sql); }},
+      });
+      if (show.sql.empty()) yaml_.Complain(item, "an item of show has no query", "add 'sql: SELECT …'");
+      project_.run.show.push_back(std::move(show));
+    }
   }
 
   void SettingValues(Node node) {
@@ -213,6 +230,7 @@ class Parser {
 
   YamlReader yaml_;
   Project project_;
+  std::vector<std::pair<YAML::Node, std::string>> shown_stores_;  // checked once all stores are read
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ struct TopicConfig {
 
 struct StoreConfig {
   std::string name;
-  std::string duckdb;     // path of the file, relative to the project
+  std::string path;       // of the DuckDB file, relative to the project
   SourceLocation where;
 };
 
@@ -37,9 +37,10 @@ struct AlertRule {
   std::string name;                  // default: "JOB METRIC"
   std::string job = "*";             // "*": every running job
   AlertMetric metric = AlertMetric::kLatency;
-  double threshold = 0;              // latency: ms, fires above; throughput: events per second, fires below; lag: records, fires above
+  bool below = false;                // fires where the value is below the threshold instead of above
+  double threshold = 0;              // latency: ms; throughput: events per second; lag: records
   int64_t for_ms = 0;                // holds this long before it fires
-  std::vector<std::string> topics;   // notify: topic:NAME; the log and the status page get every alert
+  std::string topic;                 // gets each firing and resolving; the log and the status page do anyway
   SourceLocation where;
 };
 
@@ -51,12 +52,16 @@ struct Profile {
   SourceLocation where;
 };
 
+struct ShowConfig {
+  std::string title, store, sql;   // store empty: the only one
+};
+
 /// What `tailrace run` does once the platform is up.
 struct RunConfig {
-  std::string dag;        // triggered
+  std::string trigger;             // a DAG
   std::string conf_json = "{}";
-  std::string show;       // SQL over the stores, its rows printed at the end
-  std::string report;     // path of a file the run makes, named at the end
+  std::vector<ShowConfig> show;    // queries whose rows are printed at the end
+  std::string report;              // path of a file the run makes, named at the end
 };
 
 struct SettingValue {

@@ -23,28 +23,30 @@ struct Judgement {
 };
 
 Judgement Judge(const AlertRule& rule, const JobSample& job, int64_t now_ms) {
+  auto breached = [&rule](double value) { return rule.below ? value < rule.threshold : value > rule.threshold; };
   switch (rule.metric) {
     case AlertMetric::kLatency: {
       const double ms = static_cast<double>(job.latency_p99_us) / 1000;
-      return {job.latency_p99_us >= 0 && ms > rule.threshold, ms};
+      return {job.latency_p99_us >= 0 && breached(ms), ms};
     }
     case AlertMetric::kThroughput:
-      return {now_ms - job.running_since_ms >= kRateWindowMs && job.records_per_second < rule.threshold, job.records_per_second};
+      return {now_ms - job.running_since_ms >= kRateWindowMs && breached(job.records_per_second), job.records_per_second};
     case AlertMetric::kLag:
-      return {job.lag >= 0 && static_cast<double>(job.lag) > rule.threshold, static_cast<double>(job.lag)};
+      return {job.lag >= 0 && breached(static_cast<double>(job.lag)), static_cast<double>(job.lag)};
   }
   return {};
 }
 
 std::string Describe(const AlertRule& rule, const Alert& alert) {
   auto seconds = [](double ms) { return fmt::format("{:.1f} s", ms / 1000); };
+  const char* limit = rule.below ? "at least" : "at most";
   switch (rule.metric) {
     case AlertMetric::kLatency:
-      return fmt::format("{}: p99 latency {} (limit {})", alert.job, seconds(alert.value), seconds(rule.threshold));
+      return fmt::format("{}: p99 latency {} ({} {} expected)", alert.job, seconds(alert.value), limit, seconds(rule.threshold));
     case AlertMetric::kThroughput:
-      return fmt::format("{}: {:.0f} events/s (at least {:.0f} expected)", alert.job, alert.value, rule.threshold);
+      return fmt::format("{}: {:.0f} events/s ({} {:.0f} expected)", alert.job, alert.value, limit, rule.threshold);
     case AlertMetric::kLag:
-      return fmt::format("{}: {:.0f} records behind (limit {:.0f})", alert.job, alert.value, rule.threshold);
+      return fmt::format("{}: {:.0f} records behind ({} {:.0f} expected)", alert.job, alert.value, limit, rule.threshold);
   }
   return "";
 }

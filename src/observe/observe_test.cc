@@ -25,20 +25,20 @@ TEST(Alerts, FiresAfterItsTimeAndResolvesOnce) {
   AlertEngine engine({{.name = "slow", .metric = AlertMetric::kLatency, .threshold = 30'000, .for_ms = 5'000}}, clock, heard.Listener());
   const int64_t start = clock.NowMs();
   for (int second = 0; second < 10; ++second, clock.Advance(1000)) engine.Evaluate({{"j", true, start, 500, 31'000'000, 0}});
-  EXPECT_EQ(heard.lines, std::vector<std::string>{"firing j: p99 latency 31.0 s (limit 30.0 s)"});
+  EXPECT_EQ(heard.lines, std::vector<std::string>{"firing j: p99 latency 31.0 s (at most 30.0 s expected)"});
   ASSERT_EQ(engine.Alerts().size(), 1u);
   EXPECT_EQ(engine.Alerts()[0].fired_ms, start + 5000);
   engine.Evaluate({{"j", true, start, 500, 1'000'000, 0}});
   engine.Evaluate({{"j", true, start, 500, 1'000'000, 0}});
   ASSERT_EQ(heard.lines.size(), 2u);
-  EXPECT_EQ(heard.lines[1], "resolved j: p99 latency 1.0 s (limit 30.0 s)");
+  EXPECT_EQ(heard.lines[1], "resolved j: p99 latency 1.0 s (at most 30.0 s expected)");
   EXPECT_EQ(engine.Alerts()[0].state, AlertState::kResolved);
 }
 
 TEST(Alerts, ThroughputWaitsForTheFirstAverageAndEndsWithTheJob) {
   ManualClock clock;
   Heard heard;
-  AlertEngine engine({{.name = "idle", .job = "j", .metric = AlertMetric::kThroughput, .threshold = 100}}, clock, heard.Listener());
+  AlertEngine engine({{.name = "idle", .job = "j", .metric = AlertMetric::kThroughput, .below = true, .threshold = 100}}, clock, heard.Listener());
   const int64_t start = clock.NowMs();
   engine.Evaluate({{"j", true, start, 0, -1, -1}, {"other", true, start - 60'000, 0, -1, -1}});
   EXPECT_TRUE(heard.lines.empty());
