@@ -27,10 +27,11 @@ struct SqlText {
 
 struct Column {
   std::string name;
-  data::Type type;
+  data::Type type;                        // computed: known in Plan::script only
   bool not_null = false;
   std::optional<SqlText> computed;        // name AS expression
   std::optional<std::string> metadata;    // METADATA FROM 'key': offset, partition, timestamp, key, headers, topic
+  bool read_only = false;                 // METADATA ... VIRTUAL: a sink is given nulls there and writes nothing
   SourceLocation where;
 };
 
@@ -47,8 +48,9 @@ struct Watermark {
 struct Table {
   std::string name;
   SourceLocation where;
-  std::vector<Column> columns;
+  std::vector<Column> columns;  // CREATE TABLE ... AS SELECT: filled in Plan::script, from the query
   std::vector<std::string> primary_key;
+  std::vector<std::string> partitioned_by;
   std::vector<Check> checks;
   std::optional<Watermark> watermark;
   Options options;  // 'connector' among them
@@ -63,11 +65,13 @@ struct Table {
 
 struct View {
   std::string name;
+  std::vector<std::string> columns;  // CREATE VIEW v (a, b) AS; empty: the query's names
   SqlText query;
 };
 
 struct Insert {
   std::string target;
+  SourceLocation where;              // of the target's name
   std::vector<std::string> columns;  // empty: all, by position
   SqlText query;
 };
