@@ -1,5 +1,7 @@
 #include "config/project.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>

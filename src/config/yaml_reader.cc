@@ -1,5 +1,7 @@
 #include "config/yaml_reader.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <charconv>
 #include <cstdio>
 
@@ -44,6 +46,11 @@ bool IsJsonNumber(const std::string& s) {
 }
 
 }  // namespace
+
+SourceLocation YamlReader::At(const YAML::Node& node) const {
+  const YAML::Mark mark = node.Mark();
+  return mark.is_null() ? SourceLocation{file_, 0, 0} : SourceLocation{file_, mark.line + 1, mark.column + 1};
+}
 
 void YamlReader::Complain(const YAML::Node& node, const std::string& message, const std::string& remedy) {
   if (problems_->size() >= 100) return;

@@ -1,8 +1,6 @@
 #pragma once
 // Reading YAML with a place in every complaint. Internal to config/.
 
-#include <yaml-cpp/yaml.h>
-
 #include <functional>
 #include <map>
 #include <set>
@@ -11,6 +9,10 @@
 
 #include "base/result.h"
 
+namespace YAML {
+class Node;
+}
+
 namespace tailrace::config {
 
 /// Collects problems instead of stopping at the first, so that one run of `validate` shows them all.
@@ -18,10 +20,7 @@ class YamlReader {
  public:
   YamlReader(std::string file, std::vector<Error>* problems) : file_(std::move(file)), problems_(problems) {}
 
-  SourceLocation At(const YAML::Node& node) const {
-    const YAML::Mark mark = node.Mark();
-    return mark.is_null() ? SourceLocation{file_, 0, 0} : SourceLocation{file_, mark.line + 1, mark.column + 1};
-  }
+  SourceLocation At(const YAML::Node& node) const;
   void Complain(const YAML::Node& node, const std::string& message, const std::string& remedy = "");
 
   /// One handler a key; complains about unknown keys (with the nearest known one), duplicates and a node that is no map.

@@ -9,6 +9,7 @@
 
 #include "http/client.h"
 #include "http/events.h"
+#include "http/json_writer.h"
 #include "http/server.h"
 #include "http/url.h"
 
@@ -62,6 +63,13 @@ TEST(Url, PartsAndErrors) {
   for (const char* bad : {"h:80", "ftp://h", "http://", "http://h:99999", "http://h:x", "http://u:p@h", "http://[::1"})
     EXPECT_FALSE(ParseUrl(bad).ok()) << bad;
   EXPECT_EQ(PercentEncode("a b/ü"), "a%20b%2F%C3%BC");
+}
+
+TEST(JsonWriter, EscapesAndPlacesCommas) {
+  JsonWriter json;
+  json.BeginObject().Field("a", "x\"\n\x01").Field("bad", "\xff\xc3\xa4\xed\xa0\x80").Key("l").BeginArray().Value(1).Value(true).BeginObject();
+  json.EndObject().Value(0.5).Null().EndArray().Field("none", std::optional<int64_t>()).EndObject();
+  EXPECT_EQ(json.Take(), "{\"a\":\"x\\\"\\n\\u0001\",\"bad\":\"\xEF\xBF\xBD\xc3\xa4\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\",\"l\":[1,true,{},0.5,null],\"none\":null}");
 }
 
 TEST(Router, LiteralsWinOverParameters) {

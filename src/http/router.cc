@@ -1,9 +1,9 @@
 #include "http/router.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/check.h"
+#include "http/json_writer.h"
 #include "http/url.h"
 
 namespace tailrace::http {
@@ -57,23 +57,6 @@ bool Match(const std::vector<std::string>& pattern, const std::vector<std::strin
   return pattern.size() == path.size();
 }
 
-void AppendJsonString(std::string* out, std::string_view text) {
-  *out += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      *out += '\\';
-      *out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
-      *out += escaped;
-    } else {
-      *out += c;
-    }
-  }
-  *out += '"';
-}
-
 }  // namespace
 
 void Router::Add(std::string method, std::string pattern, Handler handler) {
@@ -114,16 +97,11 @@ std::vector<Router::Route> Router::routes() const {
 }
 
 Response ErrorResponse(int status, std::string_view code, std::string_view message, std::string_view remedy) {
-  std::string body = R"({"error":{"code":)";
-  AppendJsonString(&body, code);
-  body += R"(,"message":)";
-  AppendJsonString(&body, message);
-  if (!remedy.empty()) {
-    body += R"(,"remedy":)";
-    AppendJsonString(&body, remedy);
-  }
-  body += "}}\n";
-  return Response::Json(status, std::move(body));
+  JsonWriter json;
+  json.BeginObject().Key("error").BeginObject().Field("code", code).Field("message", message);
+  if (!remedy.empty()) json.Field("remedy", remedy);
+  json.EndObject().EndObject();
+  return Response::Json(status, json.Take() + "\n");
 }
 
 }  // namespace tailrace::http

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/clock.h"
+#include "http/json_writer.h"
 
 namespace tailrace::observe {
 namespace {
@@ -51,16 +51,6 @@ std::string Describe(const AlertRule& rule, const Alert& alert) {
   return "";
 }
 
-std::string Quote(const std::string& text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\', out += c;
-    else if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", c);
-    else out += c;
-  }
-  return out + '"';
-}
-
 }  // namespace
 
 const char* AlertStateName(AlertState state) {
@@ -74,10 +64,11 @@ const char* AlertStateName(AlertState state) {
 }
 
 std::string Alert::ToJson() const {
-  return fmt::format(
-      R"({{"rule":{},"job":{},"metric":{},"state":"{}","message":{},"value":{:.3f},"threshold":{:.3f},"pending_since_ms":{},"fired_ms":{},"resolved_ms":{}}})",
-      Quote(rule), Quote(job), Quote(metric), AlertStateName(state), Quote(message), std::isfinite(value) ? value : 0, threshold,
-      pending_since_ms, fired_ms, resolved_ms);
+  http::JsonWriter json;
+  json.BeginObject().Field("rule", rule).Field("job", job).Field("metric", metric).Field("state", AlertStateName(state));
+  json.Field("message", message).Field("value", value).Field("threshold", threshold);
+  json.Field("pending_since_ms", pending_since_ms).Field("fired_ms", fired_ms).Field("resolved_ms", resolved_ms).EndObject();
+  return json.Take();
 }
 
 AlertEngine::AlertEngine(std::vector<AlertRule> rules, Clock& clock, Notify notify)
