@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/header.h"
+#include "wire/hex.h"
 
 namespace tailrace::wire {
 namespace {
@@ -139,6 +140,38 @@ TEST(Messages, RecordsAreSlicesOfTheFrame) {
   EXPECT_EQ(records.size(), 2004u);
   EXPECT_GE(records.data(), frame.data());
   EXPECT_LT(records.data(), frame.data() + frame.size());
+}
+
+// First request of each client after it connects: ApiVersions with header v2, whose client id keeps its old form.
+TEST(Header, FirstRequestsOfRealClients) {
+  struct {
+    const char* hex;
+    const char *client_id, *name, *version;
+    int16_t api_version;
+  } const kCaptured[] = {
+      {"0012000300000001000772646b61666b610017636f6e666c75656e742d6b61666b612d707974686f6e16322e31362e312d72646b61666b612d"
+       "322e31362e3000",
+       "rdkafka", "confluent-kafka-python", "2.16.1-rdkafka-2.16.0", 3},
+      {"001200040000000100136b61666b612d707974686f6e2d332e302e3132000d6b61666b612d707974686f6e07332e302e313200",
+       "kafka-python-3.0.12", "kafka-python", "3.0.12", 4},
+      {"0012000400000000000d61646d696e636c69656e742d3100126170616368652d6b61666b612d6a61766106342e332e3100",
+       "adminclient-1", "apache-kafka-java", "4.3.1", 4},
+  };
+  for (const auto& c : kCaptured) {
+    const std::string frame = FromHex(c.hex);
+    Decoder from(frame);
+    const RequestHeader header = RequestHeader::DecodeFrom(from);
+    ASSERT_TRUE(from.ok());
+    EXPECT_EQ(header.api_key, 18);
+    EXPECT_EQ(header.api_version, c.api_version);
+    EXPECT_EQ(header.client_id, c.client_id);
+    auto request = ApiVersionsRequest::Decode(from.rest(), header.api_version);
+    ASSERT_TRUE(request.ok()) << request.error().ToString();
+    EXPECT_EQ(request->client_software_name, c.name);
+    EXPECT_EQ(request->client_software_version, c.version);
+    EXPECT_EQ(EncodeRequestFrame(*request, header.api_version, header.correlation_id, header.client_id).Flatten().substr(4),
+              frame);
+  }
 }
 
 TEST(Header, RoundTripAndForms) {
