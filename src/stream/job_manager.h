@@ -50,6 +50,7 @@ struct JobManagerOptions {
   std::string checkpoint_dir;          // one folder a job
   int max_jobs = 64;
   int max_restarts = 10;               // of a job whose sink or source failed retriably, with growing delays
+  int64_t restart_delay_ms = 1000;     // the first; each next one doubles, up to a minute
 };
 
 /// Thread-safe.

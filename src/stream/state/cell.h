@@ -1,0 +1,42 @@
+#pragma once
+// One value of any type as bytes and back: for state that keeps values one by one (first, list, mode, whole rows), for
+// keys of nested types and for snapshots. Equal values have equal bytes (-0.0 is 0.0, every NaN is one NaN).
+
+#include <cstdint>
+#include <string>
+
+#include "data/batch.h"
+#include "stream/state/codec.h"
+
+namespace tailrace::stream {
+
+/// Appends the value of `row`, null or not.
+void WriteCell(const data::Column& column, uint64_t row, StateWriter& out);
+
+/// Columns that grow value by value from cells. Used to give results of types whose size is not known beforehand.
+class CellColumn {
+ public:
+  explicit CellColumn(const data::Type& type);
+  /// Reads one cell and appends it. A broken cell appends null and leaves `in` failed.
+  void Append(StateReader& in);
+  void AppendNull();
+  uint64_t rows() const { return rows_; }
+  /// The column with its arrays in `arena`; strings are copied there.
+  data::Column Build(data::Arena& arena) const;
+
+ private:
+  data::Type type_;
+  uint64_t rows_ = 0;
+  std::string values_;                // fixed-size values; strings: their bytes one after the other
+  std::vector<uint8_t> valid_;
+  std::vector<uint64_t> lengths_;     // strings, lists: length of each
+  std::vector<CellColumn> children_;
+};
+
+/// Where the value of a type lies: fixed-size types are 1, 2, 4, 8 or 16 bytes.
+inline bool IsString(const data::Type& type) { return type.id == data::TypeId::kVarchar || type.id == data::TypeId::kBlob; }
+inline bool IsNested(const data::Type& type) {
+  return type.id == data::TypeId::kStruct || type.id == data::TypeId::kList || type.id == data::TypeId::kMap;
+}
+
+}  // namespace tailrace::stream
