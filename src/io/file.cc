@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -28,6 +29,12 @@ Error PathError(std::string_view what, const std::string& path, int errno_value)
     return std::move(error).Remedy("raise the limit of open files (ulimit -n)");
   return error;
 }
+
+struct SyncFault {
+  std::string part;
+  std::atomic<int> left{0};
+};
+SyncFault sync_fault;
 
 std::string Parent(const std::string& path) {
   size_t slash = path.rfind('/');
@@ -145,8 +152,17 @@ Status File::Truncate(uint64_t size) {
 }
 
 Status File::SyncData() const {
+  if (sync_fault.left.load(std::memory_order_relaxed) > 0 && path_.find(sync_fault.part) != std::string::npos &&
+      sync_fault.left.fetch_sub(1) > 0)
+    return PathError("fdatasync", path_, EIO);
   if (::fdatasync(fd_) < 0) return PathError("fdatasync", path_, errno);
   return Ok();
+}
+
+void FailSyncs(const std::string& part, int count) {
+  sync_fault.left = 0;
+  sync_fault.part = part;
+  sync_fault.left = count;
 }
 
 Result<std::shared_ptr<const Mapping>> Mapping::Map(const File& file, size_t capacity) {

@@ -56,6 +56,9 @@ class File {
   std::string path_;
 };
 
+/// For tests: the next `count` SyncData calls on files whose path contains `part` fail with EIO, as a dying disk does.
+void FailSyncs(const std::string& part, int count);
+
 /// A read-only shared mapping of a file's first `capacity` bytes. The file may be shorter and grow into it; touching
 /// bytes beyond its end kills the process (SIGBUS), so users read below an end they know to be written.
 class Mapping {

@@ -20,6 +20,8 @@ namespace tailrace::log {
 /// from the mapped file. Not thread-safe.
 class IndexFile {
  public:
+  IndexFile(const IndexFile&) = delete;
+  IndexFile& operator=(const IndexFile&) = delete;
   IndexFile(std::string path, size_t entry_bytes) : path_(std::move(path)), entry_bytes_(entry_bytes) {}
 
   size_t count() const { return view_.size() / entry_bytes_; }
@@ -42,6 +44,11 @@ class IndexFile {
     bool truncate = false;  // the file may hold more than `position` bytes
   };
   Unwritten TakeUnwritten();
+  /// The next TakeUnwritten takes all of it (the file is not to be trusted).
+  void RewriteAll() {
+    written_ = 0;
+    truncate_ = true;
+  }
   static Status WriteOut(const Unwritten& unwritten, bool sync);
   const std::string& path() const { return path_; }
 
