@@ -100,11 +100,6 @@ Status Pipeline::Recover() {
                    fmt::format("job {}: the query has changed since its checkpoint, whose state does not fit it any more", options_.job))
           .Remedy(kFreshRemedy);
     }
-    if (standing.key_groups != options_.settings.key_groups && had_state) {
-      return Error(ErrorCode::kConflict, fmt::format("job {}: its state has {} key groups, pipeline.max-parallelism is {}",
-                                                     options_.job, standing.key_groups, options_.settings.key_groups))
-          .Remedy(fmt::format("SET 'pipeline.max-parallelism' = '{}', or start with --fresh", standing.key_groups));
-    }
   }
   for (GraphSink& sink : graph_.sinks) {
     TRY(sink.sink->Open());

@@ -55,11 +55,11 @@ class Collector final : public Operator {
     watermarks.push_back(watermark_us);
     return {};
   }
-  std::vector<std::string> rows;  // "+I 1|abc|null"
+  std::vector<std::string> rows;  // "+I 1|abc|NULL"
   std::vector<int64_t> watermarks;
 };
 
-/// One value as text: "null" for null, numbers in decimal, times as their number.
+/// One value as DuckDB writes it, but times as their number: "NULL", "1.50", "[1, 2]".
 std::string ValueText(const data::Column& column, uint64_t row);
 std::string RowText(const data::Batch& batch, uint32_t row);
 

@@ -92,16 +92,21 @@ class Quantile final : public Aggregator {
     else if (input_.id == data::TypeId::kDate && out.type.id == data::TypeId::kTimestamp) StoreInteger(out, row, static_cast<__int128>(value) * kDayUs);
     else StoreInteger(out, row, value);
   }
-  /// Between two neighbours, in the type of the result.
+  /// Between two neighbours, in the type of the result and with DuckDB's roundings.
   void Between(data::Column& out, uint64_t row, T a, T b, double part) const {
-    if (out.type.id == data::TypeId::kDouble || out.type.id == data::TypeId::kFloat) {
-      double low = AsDouble(a), high = AsDouble(b);
-      StoreDouble(out, row, low + part * (high - low));
+    if (out.type.id == data::TypeId::kFloat) {
+      float low = static_cast<float>(AsDouble(a)), high = static_cast<float>(AsDouble(b));
+      StoreDouble(out, row, low + static_cast<float>((high - low) * part));
+    } else if (out.type.id == data::TypeId::kDouble) {
+      StoreDouble(out, row, AsDouble(a) * (1.0 - part) + AsDouble(b) * part);
+    } else if (out.type.id == data::TypeId::kTimestamp || out.type.id == data::TypeId::kTimestampTz) {
+      double unit = input_.id == data::TypeId::kDate ? static_cast<double>(kDayUs) : 1;
+      StoreInteger(out, row, std::llround(static_cast<double>(a) * unit * (1.0 - part) + static_cast<double>(b) * unit * part));
+    } else if constexpr (sizeof(T) == 16) {
+      StoreInteger(out, row, static_cast<__int128>(static_cast<double>(a) * (1.0 - part) + static_cast<double>(b) * part));
     } else {
-      __int128 unit = input_.id == data::TypeId::kDate && out.type.id == data::TypeId::kTimestamp ? kDayUs : 1;
-      __int128 low = static_cast<__int128>(a) * unit, high = static_cast<__int128>(b) * unit;
-      double step = static_cast<double>(high - low) * part;
-      StoreInteger(out, row, low + static_cast<__int128>(input_.id == data::TypeId::kDecimal ? std::nearbyint(step) : step));
+      __int128 low = static_cast<__int128>(a), high = static_cast<__int128>(b);
+      StoreInteger(out, row, low + static_cast<__int128>(static_cast<double>(high - low) * part));
     }
   }
   static constexpr __int128 kDayUs = 86'400'000'000;

@@ -109,12 +109,12 @@ class WindowAssign final : public Operator {
         }
         int64_t t = time.Values<int64_t>()[row], newest = newest_[row];
         if (!resume) {
-          next = OldestEnd(newest, t) - window_.size_us;
-          if (Closed(newest + window_.size_us) || newest + window_.size_us <= t) {
-            // The latter: with a slide longer than the size, `t` lies between windows.
-            if (Closed(newest + window_.size_us)) Late(batch, row);
+          if (newest + window_.size_us <= t) continue;  // a slide longer than the size leaves gaps
+          if (Closed(newest + window_.size_us)) {
+            Late(batch, row);
             continue;
           }
+          next = OldestEnd(newest, t) - window_.size_us;
         }
         for (; next <= newest && selection_.size() < data::kBatchRows; next += window_.slide_us) {
           if (Closed(next + window_.size_us)) continue;
