@@ -157,10 +157,10 @@ uint32_t Decoder::Uvarint(const char* field) {
   return 0;
 }
 
+// Any negative length or count means null, as Apache Kafka reads it.
 int64_t Decoder::StringLength(bool flexible, const char* field) {
   int64_t n = flexible ? static_cast<int64_t>(Uvarint(field)) - 1 : Int16(field);
   if (!ok()) return 0;
-  if (n < -1) Fail("a negative length", field);
   if (n > static_cast<int64_t>(kMaxString)) Fail("longer than 32767 bytes", field);
   if (n > static_cast<int64_t>(remaining())) Fail("longer than the bytes left", field);
   return ok() ? n : 0;
@@ -169,7 +169,6 @@ int64_t Decoder::StringLength(bool flexible, const char* field) {
 int64_t Decoder::BytesLength(bool flexible, const char* field) {
   int64_t n = flexible ? static_cast<int64_t>(Uvarint(field)) - 1 : Int32(field);
   if (!ok()) return 0;
-  if (n < -1) Fail("a negative length", field);
   if (n > static_cast<int64_t>(remaining())) Fail("longer than the bytes left", field);
   return ok() ? n : 0;
 }
@@ -213,12 +212,12 @@ Records Decoder::RecordsValue(bool flexible, bool nullable, const char* field) {
 int32_t Decoder::ArrayCount(bool flexible, bool nullable, const char* field) {
   int64_t n = flexible ? static_cast<int64_t>(Uvarint(field)) - 1 : Int32(field);
   if (!ok()) return 0;
-  if (n < -1) Fail("a negative count", field);
-  if (n == -1 && !nullable) Fail("null is not allowed", field);
+  if (n < 0 && !nullable) Fail("null is not allowed", field);
   if (n > static_cast<int64_t>(remaining())) Fail("more elements than bytes left", field);
   if (n > static_cast<int64_t>(elements_left_)) Fail("more array elements than a message may have", field);
   if (!ok()) return 0;
-  if (n > 0) elements_left_ -= static_cast<size_t>(n);
+  if (n < 0) return -1;
+  elements_left_ -= static_cast<size_t>(n);
   return static_cast<int32_t>(n);
 }
 

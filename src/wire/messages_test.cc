@@ -122,6 +122,12 @@ TEST(Messages, NullWhereAVersionAllowsNone) {
   EXPECT_NE(decoded.error().message().find("topics: null is not allowed"), std::string::npos);
 }
 
+TEST(Messages, AnyNegativeCountIsNull) {
+  auto decoded = MetadataRequest::Decode(std::string_view("\xff\xff\xff\xf9", 4), 1);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_FALSE(decoded->topics.has_value());
+}
+
 TEST(Messages, RecordsAreSlicesOfTheFrame) {
   ProduceRequest request;
   request.topics.emplace_back().name = "t";
