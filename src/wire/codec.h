@@ -1,6 +1,7 @@
 #pragma once
 // The primitive types of the Kafka protocol, in both directions. Generated messages are made of these calls.
-// `flexible` chooses the compact forms of KIP-482: lengths as unsigned varint plus one, tagged fields after each struct.
+// `flexible` chooses the compact forms of KIP-482: lengths as unsigned varint plus one, tagged fields after each
+// struct.
 
 #include <cstdint>
 #include <cstring>

@@ -25,7 +25,8 @@ Error Damaged(Compression codec, std::string_view why) {
 }
 
 Error TooLarge(Compression codec, size_t limit) {
-  return Error(ErrorCode::kLimitExceeded, fmt::format("{} data inflates to more than {} bytes", CompressionName(codec), limit))
+  return Error(ErrorCode::kLimitExceeded,
+               fmt::format("{} data inflates to more than {} bytes", CompressionName(codec), limit))
       .Remedy("send smaller batches");
 }
 
@@ -139,7 +140,8 @@ class Inflater {
     for (;;) {
       TRY(Room());
       size_t room = out_->capacity_ - out_->size_, taken = in_.size() - at;
-      size_t rc = LZ4F_decompress(lz4.context, out_->data_.get() + out_->size_, &room, in_.data() + at, &taken, nullptr);
+      size_t rc =
+          LZ4F_decompress(lz4.context, out_->data_.get() + out_->size_, &room, in_.data() + at, &taken, nullptr);
       if (LZ4F_isError(rc)) return Damaged(codec_, LZ4F_getErrorName(rc));
       out_->size_ += room;
       at += taken;
@@ -223,12 +225,11 @@ Status Inflate(Compression codec, BytesView in, size_t limit, InflateBuffer* out
 void Deflate(Compression codec, BytesView in, int level, std::string* out) {
   const size_t start = out->size();
   switch (codec) {
-    case Compression::kNone:
-      out->append(in);
-      return;
+    case Compression::kNone: out->append(in); return;
     case Compression::kGzip: {
       z_stream s{};
-      CHECK(deflateInit2(&s, level ? level : Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+      CHECK(deflateInit2(&s, level ? level : Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) ==
+            Z_OK);
       out->resize(start + deflateBound(&s, in.size()));
       s.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
       s.avail_in = static_cast<uInt>(in.size());

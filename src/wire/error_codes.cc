@@ -5,8 +5,7 @@ namespace tailrace::wire {
 std::string_view KafkaErrorName(int16_t code) {
   switch (code) {
 #define X(value, name, retriable) \
-  case value:                     \
-    return #name;
+  case value: return #name;
     TAILRACE_KAFKA_ERRORS(X)
 #undef X
   }
@@ -16,8 +15,7 @@ std::string_view KafkaErrorName(int16_t code) {
 bool KafkaErrorRetriable(int16_t code) {
   switch (code) {
 #define X(value, name, retriable) \
-  case value:                     \
-    return retriable;
+  case value: return retriable;
     TAILRACE_KAFKA_ERRORS(X)
 #undef X
   }

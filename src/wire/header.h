@@ -20,8 +20,8 @@ struct RequestHeader {
   bool operator==(const RequestHeader&) const = default;
   /// Header v2 where the body is flexible, else v1; the client id keeps its old form in both.
   void Encode(Encoder& to) const;
-  /// The first bytes of a frame without its size. Keys and versions nobody knows still decode (as header v1; ApiVersions
-  /// from the future as v2), so that the server can answer or log them.
+  /// The first bytes of a frame without its size. Keys and versions nobody knows still decode (as header v1;
+  /// ApiVersions from the future as v2), so that the server can answer or log them.
   static RequestHeader DecodeFrom(Decoder& from);
 };
 

@@ -155,7 +155,8 @@ TEST(Header, FirstRequestsOfRealClients) {
     const char *client_id, *name, *version;
     int16_t api_version;
   } const kCaptured[] = {
-      {"0012000300000001000772646b61666b610017636f6e666c75656e742d6b61666b612d707974686f6e16322e31362e312d72646b61666b612d"
+      {"0012000300000001000772646b61666b610017636f6e666c75656e742d6b61666b612d707974686f6e16322e31362e312d72646b61666b6"
+       "12d"
        "322e31362e3000",
        "rdkafka", "confluent-kafka-python", "2.16.1-rdkafka-2.16.0", 3},
       {"001200040000000100136b61666b612d707974686f6e2d332e302e3132000d6b61666b612d707974686f6e07332e302e313200",
@@ -175,8 +176,9 @@ TEST(Header, FirstRequestsOfRealClients) {
     ASSERT_TRUE(request.ok()) << request.error().ToString();
     EXPECT_EQ(request->client_software_name, c.name);
     EXPECT_EQ(request->client_software_version, c.version);
-    EXPECT_EQ(EncodeRequestFrame(*request, header.api_version, header.correlation_id, header.client_id).Flatten().substr(4),
-              frame);
+    EXPECT_EQ(
+        EncodeRequestFrame(*request, header.api_version, header.correlation_id, header.client_id).Flatten().substr(4),
+        frame);
   }
 }
 

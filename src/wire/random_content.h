@@ -15,7 +15,9 @@ class RandomContent {
   explicit RandomContent(uint64_t seed) : random_(seed) {}
 
   template <typename T, typename Fill>
-  void Value(T& field, bool, Fill fill) { fill(field); }
+  void Value(T& field, bool, Fill fill) {
+    fill(field);
+  }
   template <typename Fill>
   void Value(Records& field, bool nullable, Fill fill) {
     field.null = nullable && Chance(4);
@@ -40,7 +42,9 @@ class RandomContent {
   void Scalar(int16_t& v) { v = static_cast<int16_t>(random_.Next()); }
   void Scalar(int32_t& v) { v = static_cast<int32_t>(random_.Next()); }
   void Scalar(int64_t& v) { v = static_cast<int64_t>(random_.Next()); }
-  void Scalar(Uuid& v) { for (uint8_t& b : v.bytes) b = static_cast<uint8_t>(random_.Next()); }
+  void Scalar(Uuid& v) {
+    for (uint8_t& b : v.bytes) b = static_cast<uint8_t>(random_.Next());
+  }
   void Scalar(std::string& v) {
     // Now and then longer than what one byte of a compact length holds.
     v.resize(random_.Below(Chance(16) ? 300 : 12));

@@ -67,7 +67,8 @@ void RefreshCrc(char* batch) {
 
 Result<BatchView> BatchView::Parse(BytesView bytes) {
   if (bytes.size() < kBatchHeaderBytes) {
-    return Corrupt(fmt::format("a record batch needs {} bytes of header, there are {}", kBatchHeaderBytes, bytes.size()));
+    return Corrupt(
+        fmt::format("a record batch needs {} bytes of header, there are {}", kBatchHeaderBytes, bytes.size()));
   }
   const auto length = static_cast<int32_t>(LoadBe32(bytes.data() + 8));
   if (length < static_cast<int32_t>(kBatchHeaderBytes - kBatchPrefixBytes)) {
@@ -143,15 +144,15 @@ ProduceCheck CheckProduce(BytesView records, const ProduceLimits& limits, Inflat
   // The CRC comes before any other field is believed.
   const uint32_t crc = Crc32c(records.substr(kBatchCrcFrom));
   if (crc != LoadBe32(records.data() + 17)) {
-    return refuse(KafkaError::kCorruptMessage, fmt::format("CRC-32C is {:08x}, the batch says {:08x}", crc,
-                                                           LoadBe32(records.data() + 17)));
+    return refuse(KafkaError::kCorruptMessage,
+                  fmt::format("CRC-32C is {:08x}, the batch says {:08x}", crc, LoadBe32(records.data() + 17)));
   }
   auto parsed = BatchView::Parse(records);
   if (!parsed.ok()) return refuse(KafkaError::kInvalidRecord, parsed.error().message());
   const BatchView batch = *parsed;
   if (batch.record_count() < 1 || batch.record_count() != batch.last_offset_delta() + 1) {
-    return refuse(KafkaError::kInvalidRecord, fmt::format("{} records with last offset delta {}", batch.record_count(),
-                                                          batch.last_offset_delta()));
+    return refuse(KafkaError::kInvalidRecord,
+                  fmt::format("{} records with last offset delta {}", batch.record_count(), batch.last_offset_delta()));
   }
   if (batch.control()) return refuse(KafkaError::kInvalidRecord, "clients may not write control batches");
   if (batch.has_producer_id() && (batch.base_sequence() < 0 || batch.producer_epoch() < 0)) {

@@ -38,7 +38,9 @@ class BatchView {
   /// Errors: kCorrupt; a tail shorter than its batch is kCorrupt too (see CompleteBatches).
   static Result<BatchView> Parse(BytesView bytes);
   /// REQUIRES: Parse accepted these bytes before (a batch read back from our own log).
-  static BatchView Trusted(BytesView bytes) { return BatchView(bytes.substr(0, kBatchPrefixBytes + LoadBe32(bytes.data() + 8))); }
+  static BatchView Trusted(BytesView bytes) {
+    return BatchView(bytes.substr(0, kBatchPrefixBytes + LoadBe32(bytes.data() + 8)));
+  }
 
   int64_t base_offset() const { return I64(0); }
   int32_t partition_leader_epoch() const { return I32(12); }
@@ -97,10 +99,10 @@ struct ProduceCheck {
   int64_t max_timestamp_ms = -1;
 };
 struct ProduceLimits {
-  size_t max_batch_bytes = 1'048'588;                // max.message.bytes
+  size_t max_batch_bytes = 1'048'588;  // max.message.bytes
   size_t max_inflated_bytes = size_t{256} << 20;
-  bool require_keys = false;                          // cleanup.policy=compact
-  bool allow_zstd = true;                             // false for Produce below v7
+  bool require_keys = false;  // cleanup.policy=compact
+  bool allow_zstd = true;     // false for Produce below v7
 };
 /// What a broker checks before it appends what a client sent for one partition, with Kafka's error codes: exactly one
 /// batch, magic 2, size, CRC, counts that agree, no control batch, a sequence with a producer id, a known codec; and

@@ -75,7 +75,8 @@ size_t RecordBatchBuilder::RecordBound(BytesView key, BytesView value, std::span
   return static_cast<size_t>(NullableSize(key) + NullableSize(value) + HeadersSize(headers)) + 1 + 10 + 5 + 5;
 }
 
-void RecordBatchBuilder::Append(BytesView key, BytesView value, int64_t timestamp_ms, std::span<const HeaderView> headers) {
+void RecordBatchBuilder::Append(BytesView key, BytesView value, int64_t timestamp_ms,
+                                std::span<const HeaderView> headers) {
   CHECK(!finished_);
   if (count_ == 0) {
     if (buffer_.size() < kBatchHeaderBytes) buffer_.resize(kBatchHeaderBytes);

@@ -68,9 +68,10 @@ int32_t Decode(BytesView payload, const BatchView& batch, RecordView* to, int32_
     }
     r.offset = base_offset + offset_delta;
     // Unsigned, since the numbers are anybody's.
-    r.timestamp_ms = log_append_time ? append_time
-                                     : static_cast<int64_t>(static_cast<uint64_t>(base_timestamp) +
-                                                            static_cast<uint64_t>(timestamp_delta));
+    r.timestamp_ms =
+        log_append_time
+            ? append_time
+            : static_cast<int64_t>(static_cast<uint64_t>(base_timestamp) + static_cast<uint64_t>(timestamp_delta));
     r.key = {};
     r.value = {};
     r.headers = nullptr;
@@ -161,7 +162,8 @@ Status DecodeRecords(const BatchView& batch, const DecodeOptions& options, Recor
   }
   if (batch.base_offset() < options.from_offset) {
     auto first = out->records.begin() + static_cast<std::ptrdiff_t>(before);
-    auto wanted = std::find_if(first, out->records.end(), [&](const RecordView& r) { return r.offset >= options.from_offset; });
+    auto wanted =
+        std::find_if(first, out->records.end(), [&](const RecordView& r) { return r.offset >= options.from_offset; });
     out->records.erase(first, wanted);
   }
   if (inflated.owner) out->owners.push_back(std::move(inflated.owner));

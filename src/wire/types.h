@@ -25,7 +25,7 @@ struct Uuid {
 /// view or a chain of shared slices (mapped segments, buffers), which then travel to the socket without a copy.
 struct Records {
   bool null = false;
-  BytesView view;                  // used where `chain` is empty
+  BytesView view;  // used where `chain` is empty
   std::vector<SharedBytes> chain;
 
   size_t size() const;
