@@ -171,8 +171,15 @@ log::PartitionOptions PartitionOptionsFor(const TopicConfigs& configs, const Bro
   return p;
 }
 
-int32_t MaxMessageBytesFor(const TopicConfigs& configs, const BrokerOptions& options) {
-  return static_cast<int32_t>(Number(configs, "max.message.bytes", options.max_message_bytes));
+void ResolveConfigs(const BrokerOptions& options, Topic* topic) {
+  const TopicConfigs& configs = topic->configs;
+  topic->max_message_bytes = static_cast<int32_t>(Number(configs, "max.message.bytes", options.max_message_bytes));
+  auto policy = configs.find("cleanup.policy");
+  topic->compacted = policy != configs.end() && policy->second.find("compact") != std::string::npos;
+  auto type = configs.find("message.timestamp.type");
+  topic->log_append_time = type != configs.end() && type->second == "LogAppendTime";
+  topic->timestamp_after_max_ms = Number(configs, "message.timestamp.after.max.ms", 3'600'000);
+  topic->timestamp_before_max_ms = Number(configs, "message.timestamp.before.max.ms", INT64_MAX);
 }
 
 }  // namespace tailrace::broker

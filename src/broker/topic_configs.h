@@ -36,6 +36,7 @@ Status CheckTopicConfig(std::string_view name, std::string_view value);
 /// What the broker's own settings make the default.
 std::string TopicConfigDefault(const TopicConfigDef& def, const BrokerOptions& options);
 log::PartitionOptions PartitionOptionsFor(const TopicConfigs& configs, const BrokerOptions& options);
-int32_t MaxMessageBytesFor(const TopicConfigs& configs, const BrokerOptions& options);
+/// Fills in what the topic resolves from its configs.
+void ResolveConfigs(const BrokerOptions& options, Topic* topic);
 
 }  // namespace tailrace::broker

@@ -6,6 +6,7 @@
 #include "base/logging.h"
 #include "base/random.h"
 #include "broker/broker.h"
+#include "broker/broker_configs.h"
 #include "broker/topic_configs.h"
 #include "io/file.h"
 #include "log/flusher.h"
@@ -102,7 +103,8 @@ Status CheckTopicName(std::string_view name) {
 
 TopicManager::TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher,
                            std::shared_ptr<log::Journal> journal)
-    : options_(options), clock_(clock), flusher_(flusher), journal_(std::move(journal)) {}
+    : options_(options), clock_(clock), flusher_(flusher), journal_(std::move(journal)),
+      effective_(std::make_shared<BrokerOptions>(options)) {}
 
 TopicManager::~TopicManager() = default;
 
@@ -132,6 +134,7 @@ Status TopicManager::Load() {
     int8_t version = from.Int8("version");
     broker_configs_ = DecodeConfigs(from);
     if (!from.ok() || version != kConfigsVersion) return Corrupt("the broker's configs in meta.journal do not decode");
+    effective_ = std::make_shared<BrokerOptions>(ApplyBrokerConfigs(options_, broker_configs_));
   }
   RemoveDeletedDirectories();
 
@@ -145,7 +148,7 @@ Status TopicManager::Load() {
     topic->name = name;
     topic->id = s.id;
     topic->configs = std::move(s.configs);
-    topic->max_message_bytes = MaxMessageBytesFor(topic->configs, options_);
+    ResolveConfigs(*effective_options(), topic.get());
     TRY(OpenPartitions(topic.get(), s.partitions));
     Publish(topic);
   }
@@ -153,7 +156,7 @@ Status TopicManager::Load() {
 }
 
 Status TopicManager::OpenPartitions(Topic* topic, int32_t count) {
-  log::PartitionOptions options = PartitionOptionsFor(topic->configs, options_);
+  log::PartitionOptions options = PartitionOptionsFor(topic->configs, *effective_options());
   for (int32_t i = static_cast<int32_t>(topic->partitions.size()); i < count; ++i) {
     std::string directory = fmt::format("{}/{}-{}", options_.data_dir, topic->name, i);
     topic->partitions.push_back(TRY(log::Partition::Open(directory, {topic->name, i}, options, clock_, flusher_)));
@@ -253,7 +256,7 @@ Result<TopicPtr> TopicManager::Create(const std::string& name, int32_t partition
   topic->name = name;
   topic->id = RandomTopicId();
   topic->configs = configs;
-  topic->max_message_bytes = MaxMessageBytesFor(configs, options_);
+  ResolveConfigs(*effective_options(), topic.get());
   {
     // First the decision, then the files: a crash between leaves a topic whose partitions are made at the next start.
     log::JournalBatch batch;
@@ -350,9 +353,9 @@ Status TopicManager::SetConfigs(const std::string& name, const TopicConfigs& con
   if (!topic) return NotFound(fmt::format("there is no topic '{}'", name));
   auto changed = std::make_shared<Topic>(*topic);
   changed->configs = configs;
-  changed->max_message_bytes = MaxMessageBytesFor(configs, options_);
+  ResolveConfigs(*effective_options(), changed.get());
   TRY(Save(*changed));
-  log::PartitionOptions options = PartitionOptionsFor(configs, options_);
+  log::PartitionOptions options = PartitionOptionsFor(configs, *effective_options());
   for (const auto& partition : changed->partitions) partition->SetOptions(options);
   Publish(changed);
   return Ok();
@@ -363,7 +366,13 @@ TopicConfigs TopicManager::BrokerConfigs() const {
   return broker_configs_;
 }
 
+std::shared_ptr<const BrokerOptions> TopicManager::effective_options() const {
+  std::lock_guard lock(mutex_);
+  return effective_;
+}
+
 Status TopicManager::SetBrokerConfigs(const TopicConfigs& configs) {
+  for (const auto& [name, value] : configs) TRY(CheckBrokerConfig(name, value));
   std::lock_guard change(change_mutex_);
   wire::Encoder to;
   to.Int8(kConfigsVersion);
@@ -371,8 +380,18 @@ Status TopicManager::SetBrokerConfigs(const TopicConfigs& configs) {
   log::JournalBatch batch;
   batch.Put(kBrokerConfigsKey, std::move(to).Finish().Flatten());
   TRY(journal_->Append(batch));
-  std::lock_guard lock(mutex_);
-  broker_configs_ = configs;
+  {
+    std::lock_guard lock(mutex_);
+    broker_configs_ = configs;
+    effective_ = std::make_shared<BrokerOptions>(ApplyBrokerConfigs(options_, configs));
+  }
+  for (const TopicPtr& topic : List()) {
+    auto changed = std::make_shared<Topic>(*topic);
+    ResolveConfigs(*effective_options(), changed.get());
+    log::PartitionOptions options = PartitionOptionsFor(changed->configs, *effective_options());
+    for (const auto& partition : changed->partitions) partition->SetOptions(options);
+    Publish(changed);
+  }
   return Ok();
 }
 

@@ -38,7 +38,12 @@ struct Topic {
   TopicId id{};
   TopicConfigs configs;  // only what the topic overrides
   std::vector<std::shared_ptr<log::Partition>> partitions;  // index = partition number
-  int32_t max_message_bytes = 0;  // resolved from configs for the produce path
+  // Resolved from configs for the produce path:
+  int32_t max_message_bytes = 0;
+  bool compacted = false;
+  bool log_append_time = false;
+  int64_t timestamp_after_max_ms = 0;
+  int64_t timestamp_before_max_ms = 0;
 };
 using TopicPtr = std::shared_ptr<const Topic>;
 
@@ -74,9 +79,13 @@ class TopicManager {
   /// Replaces the topic's overrides.
   Status SetConfigs(const std::string& name, const TopicConfigs& configs);
 
-  /// Broker-wide dynamic configs (the entries of Alter/DescribeConfigs on a broker resource), kept in the same journal.
+  /// Broker-wide dynamic configs (Alter/DescribeConfigs on a broker resource): they override the options and are the
+  /// defaults of topics. Names: broker_configs.h.
   TopicConfigs BrokerConfigs() const;
+  /// Replaces them; kInvalidArgument where one is unknown, fixed at start or out of range.
   Status SetBrokerConfigs(const TopicConfigs& configs);
+  /// The options with the dynamic configs over them.
+  std::shared_ptr<const BrokerOptions> effective_options() const;
 
   /// Made on the first start, or taken from the options.
   const std::string& cluster_id() const { return cluster_id_; }
@@ -96,7 +105,7 @@ class TopicManager {
   void Publish(const TopicPtr& topic);
   void RemoveDeletedDirectories();
 
-  const BrokerOptions& options_;
+  const BrokerOptions& options_;  // as started
   Clock& clock_;
   log::Flusher& flusher_;
   std::string cluster_id_;
@@ -109,6 +118,7 @@ class TopicManager {
   std::map<std::string, TopicPtr, std::less<>> by_name_;
   std::map<TopicId, TopicPtr> by_id_;
   TopicConfigs broker_configs_;
+  std::shared_ptr<const BrokerOptions> effective_;
   int64_t partitions_total_ = 0;
 };
 

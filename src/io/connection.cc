@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "io/byte_budget.h"
 #include "io/connection_impl.h"
 
 namespace tailrace::io {
@@ -20,6 +21,7 @@ ConnectionImpl::ConnectionImpl(int fd, uint64_t id, std::string peer, EventLoop&
 
 ConnectionImpl::~ConnectionImpl() {
   CloseNow();
+  *alive_ = false;
   ::close(fd_);
 }
 
@@ -53,10 +55,10 @@ void ConnectionImpl::CloseWhenDrained() {
 
 void ConnectionImpl::UpdateInterest() {
   uint32_t want = EPOLLRDHUP;
-  if (!paused_) want |= EPOLLIN;
+  if (Reading()) want |= EPOLLIN;
   if (write_blocked_) want |= EPOLLOUT;
   // A paused connection whose peer hangs up is told by EPOLLHUP; RDHUP would fire on every turn.
-  if (paused_) want &= ~static_cast<uint32_t>(EPOLLRDHUP);
+  if (!Reading()) want &= ~static_cast<uint32_t>(EPOLLRDHUP);
   if (want == interest_ || closing_) return;
   interest_ = want;
   loop_.Change(fd_, want);
@@ -80,7 +82,7 @@ void ConnectionImpl::OnReady(uint32_t events) {
     write_blocked_ = false;
     ScheduleFlush();
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP)) && !paused_) {
+  if ((events & (EPOLLIN | EPOLLRDHUP)) && Reading()) {
     ReadSome();
   } else if (events & (EPOLLERR | EPOLLHUP)) {
     Close("");
@@ -89,7 +91,7 @@ void ConnectionImpl::OnReady(uint32_t events) {
 
 void ConnectionImpl::ReadSome() {
   int64_t budget = kReadPerTurnMax;
-  while (!paused_ && !closing_ && budget > 0 && ReadOnce(&budget)) {
+  while (Reading() && !closing_ && budget > 0 && ReadOnce(&budget)) {
   }
   if (ahead_begin_ == ahead_end_ && !closing_) ahead_.reset();
 }
@@ -136,9 +138,38 @@ bool ConnectionImpl::ReadOnce(int64_t* budget) {
   return static_cast<size_t>(n) == asked;
 }
 
+/// False, and reading stops, while the process has too many requests in memory.
+bool ConnectionImpl::NewFrame(uint32_t size) {
+  ByteBudget* budget = options_.budget;
+  if (!budget) {
+    frame_.data = std::make_shared_for_overwrite<char[]>(size);
+  } else {
+    if (budget->Over()) {
+      waits_for_budget_ = true;
+      ScheduleFlush();
+      budget->WhenRoom([this, alive = alive_, loop = &loop_] {
+        loop->Post([this, alive] {
+          if (!*alive) return;
+          waits_for_budget_ = false;
+          ScheduleFlush();
+        });
+      });
+      return false;
+    }
+    budget->Charge(size);
+    frame_.data = std::shared_ptr<char[]>(new char[size], [budget, size](char* bytes) {
+      delete[] bytes;
+      budget->Release(size);
+    });
+  }
+  frame_.size = size;
+  frame_filled_ = 0;
+  return true;
+}
+
 /// Hands on whatever frames are complete, until the handler pauses.
 void ConnectionImpl::TakeFrames() {
-  while (!paused_ && !closing_) {
+  while (Reading() && !closing_) {
     if (!frame_.data) {
       if (ahead_end_ - ahead_begin_ < 4) return;
       uint32_t size = LoadBe32(ahead_.get() + ahead_begin_);
@@ -148,10 +179,8 @@ void ConnectionImpl::TakeFrames() {
               " are taken (socket.request.max.bytes). Is the client speaking TLS or HTTP to a plaintext Kafka port?");
         return;
       }
+      if (!NewFrame(size)) return;
       ahead_begin_ += 4;
-      frame_.data = std::make_shared_for_overwrite<char[]>(size);
-      frame_.size = size;
-      frame_filled_ = 0;
     }
     if (frame_filled_ < frame_.size) {
       size_t n = std::min(frame_.size - frame_filled_, ahead_end_ - ahead_begin_);
@@ -184,9 +213,9 @@ void ConnectionImpl::ScheduleFlush() {
     if (closing_) return;
     if (!write_blocked_) Flush();
     if (closing_) return;
-    if (!paused_ && ahead_begin_ < ahead_end_) {
+    if (Reading() && ahead_begin_ < ahead_end_) {
       TakeFrames();
-      if (!paused_ && ahead_begin_ == ahead_end_) ahead_.reset();
+      if (ahead_begin_ == ahead_end_) ahead_.reset();
     }
     UpdateInterest();
   });

@@ -44,6 +44,8 @@ class ConnectionImpl final : public Connection, public FdHandler {
   static constexpr size_t kReadAhead = 4096;
   static constexpr int64_t kReadPerTurnMax = 1 << 20;  // then other connections have their turn
 
+  bool Reading() const { return !paused_ && !waits_for_budget_; }
+  bool NewFrame(uint32_t size);
   void ReadSome();
   bool ReadOnce(int64_t* budget);
   void TakeFrames();
@@ -71,7 +73,8 @@ class ConnectionImpl final : public Connection, public FdHandler {
   uint32_t interest_ = 0;
   int64_t last_activity_ms_ = 0;
   bool paused_ = false;
-  bool resume_scheduled_ = false;
+  bool waits_for_budget_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false once destroyed; read on the loop
   bool busy_ = false;
   bool flush_scheduled_ = false;
   bool write_blocked_ = false;

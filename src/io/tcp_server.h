@@ -13,6 +13,7 @@
 
 namespace tailrace::io {
 
+class ByteBudget;
 class EventLoop;
 
 struct TcpServerOptions {
@@ -20,6 +21,9 @@ struct TcpServerOptions {
   int32_t connections_max = 4096;          // further ones are closed as they come
   int64_t idle_ms_max = 600'000;           // connections.max.idle.ms
   std::string log_name = "io";
+  /// Frames count against it from their first byte until the last reference to them goes; while it is over, no
+  /// connection starts another frame. May be null; outlives every frame.
+  ByteBudget* budget = nullptr;
 };
 
 struct TcpServerStats {

@@ -1,0 +1,27 @@
+#pragma once
+// One partition's share of a Produce request: Kafka's checks and the append.
+
+#include <string>
+
+#include "broker/parts.h"
+#include "broker/topics.h"
+#include "log/partition.h"
+#include "wire/codec.h"
+#include "wire/error_codes.h"
+
+namespace tailrace::broker {
+
+struct ProduceOutcome {
+  wire::KafkaError error = wire::KafkaError::kNone;
+  std::string message;
+  log::AppendResult result;
+};
+
+/// Kafka's code for a refused append.
+wire::KafkaError AppendError(log::AppendCode code);
+
+/// REQUIRES: the topic has that partition; `records` lies in memory that may be written to (the request's frame).
+ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partition, const wire::Records& records,
+                              int16_t produce_version, bool transactional_request);
+
+}  // namespace tailrace::broker
