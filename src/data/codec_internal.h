@@ -26,7 +26,7 @@ class ArenaPool {
   }
 
  private:
-  static constexpr size_t kKept = 8;
+  static constexpr size_t kKept = 16;
   std::vector<std::shared_ptr<Arena>> arenas_;
 };
 

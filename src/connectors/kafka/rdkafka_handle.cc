@@ -1,0 +1,75 @@
+#include "connectors/kafka/rdkafka_handle.h"
+
+#include <syslog.h>
+
+#include "base/logging.h"
+
+namespace tailrace::connectors {
+
+namespace {
+
+void OnLog(const rd_kafka_t*, int level, const char* facility, const char* message) {
+  std::string text = std::string(facility) + ": " + message;
+  if (level <= LOG_ERR) LogWarning("kafka", text);  // librdkafka recovers from most and calls them errors all the same
+  else if (level <= LOG_WARNING) LogInfo("kafka", text);
+  else LogDebug("kafka", text);
+}
+
+}  // namespace
+
+Result<ConfHandle> MakeConf(const ClusterConfig& cluster, const std::map<std::string, std::string>& own) {
+  ConfHandle conf(rd_kafka_conf_new());
+  char message[512];
+  auto set = [&](const std::string& name, const std::string& value) -> Status {
+    if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), message, sizeof(message)) != RD_KAFKA_CONF_OK)
+      return InvalidArgument("'properties." + name + "': " + message);
+    return Ok();
+  };
+  rd_kafka_conf_set_log_cb(conf.get(), &OnLog);
+  TRY(set("client.id", "tailrace"));
+  for (const auto& [name, value] : cluster.properties) TRY(set(name, value));
+  TRY(set("bootstrap.servers", cluster.bootstrap_servers));
+  for (const auto& [name, value] : own) TRY(set(name, value));
+  return conf;
+}
+
+Result<Handle> MakeHandle(rd_kafka_type_t type, ConfHandle conf) {
+  char message[512];
+  rd_kafka_t* rk = rd_kafka_new(type, conf.get(), message, sizeof(message));
+  if (!rk) return InvalidArgument(std::string("Kafka client: ") + message);
+  conf.release();  // librdkafka owns it now
+  return Handle(rk);
+}
+
+Error FromRdKafka(rd_kafka_resp_err_t code, const std::string& what, const std::string& detail) {
+  std::string message = what + ": " + (detail.empty() ? rd_kafka_err2str(code) : detail);
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return NotFound(message);
+    case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS: return {ErrorCode::kAlreadyExists, message};
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+    case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return InvalidArgument(message);
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return {ErrorCode::kLimitExceeded, message};
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED: return {ErrorCode::kConflict, message};
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED: return {ErrorCode::kPermissionDenied, message};
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    default: return {ErrorCode::kUnavailable, message};
+  }
+}
+
+}  // namespace tailrace::connectors
