@@ -219,6 +219,7 @@ class Job {
       }
       Set(JobState::kStarting);
     }
+    if (manager_.on_end) manager_.on_end(Describe());
     std::lock_guard lock(mutex_);
     thread_done_ = true;
     cv_.notify_all();

@@ -2,6 +2,7 @@
 // Streaming jobs of this process: start, stop, look at. One pipeline thread a job.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ struct JobManagerOptions {
   int max_jobs = 64;
   int max_restarts = 10;               // of a job whose sink or source failed retriably, with growing delays
   int64_t restart_delay_ms = 1000;     // the first; each next one doubles, up to a minute
+  /// Called by the job's own thread once it has ended (finished, failed or cancelled), with its last numbers.
+  std::function<void(const JobInfo&)> on_end;
 };
 
 /// Thread-safe.
