@@ -255,16 +255,21 @@ Status Pipeline::Commit() {
   std::string bytes = EncodeCheckpoint(TakeCheckpoint(&prepared));
   state_bytes_ = static_cast<int64_t>(bytes.size());
   TRY(store_.Write(epoch_, bytes));
-  if (commit_point_) {
-    std::vector<std::pair<TopicPartition, int64_t>> offsets;
-    for (const GraphSource& source : graph_.sources) {
-      for (auto& offset : source.source->LogOffsets()) {
-        // Two scans of one topic: a restart of the group reads on from where the slower one is.
-        auto same = std::find_if(offsets.begin(), offsets.end(), [&](auto& o) { return o.first == offset.first; });
-        if (same == offsets.end()) offsets.push_back(offset);
-        else same->second = std::min(same->second, offset.second);
-      }
+  std::vector<std::pair<TopicPartition, int64_t>> offsets;
+  for (const GraphSource& source : graph_.sources) {
+    auto of_source = source.source->LogOffsets();
+    if (of_source.size() != source.status->partitions.size()) {  // partitions were added
+      source.status->partitions.clear();
+      for (auto& offset : of_source) source.status->partitions.push_back(offset.first);
     }
+    for (auto& offset : of_source) {
+      // Two scans of one topic: a restart of the group reads on from where the slower one is.
+      auto same = std::find_if(offsets.begin(), offsets.end(), [&](auto& o) { return o.first == offset.first; });
+      if (same == offsets.end()) offsets.push_back(offset);
+      else same->second = std::min(same->second, offset.second);
+    }
+  }
+  if (commit_point_) {
     TRY(commit_point_->Commit(epoch_, offsets));
     begun_ = false;  // nothing to abort any more
   }
