@@ -50,7 +50,7 @@ class BrokerImpl final : public Broker {
     groups_ = std::make_unique<GroupCoordinator>(options_, clock_, journal_, *offsets_);
     TRY(groups_->Load());
     fetch_sessions_ = std::make_unique<FetchSessions>(clock_);
-    client_ = MakeEmbeddedClient(*topics_, *offsets_, *producer_ids_, *transactions_, clock_);
+    client_ = MakeEmbeddedClient(*topics_, *offsets_, *transactions_, clock_);
     parts_.reset(new Parts{options_, clock_, metrics_, *topics_, *offsets_, *groups_, *fetch_sessions_, *producer_ids_, *transactions_});
     // Keeps house: its work may wait for the disk, so it is not one of the loops that serve.
     house_ = TRY(io::EventLoop::Start("broker-house"));
