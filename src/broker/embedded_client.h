@@ -12,12 +12,11 @@ class Clock;
 namespace tailrace::broker {
 
 class OffsetStore;
-class ProducerIds;
 class TopicManager;
 class TransactionCoordinator;
 
 /// All references must outlive the client, and the client its readers and writers.
-std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets, ProducerIds& producer_ids,
-                                                TransactionCoordinator& transactions, Clock& clock);
+std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets, TransactionCoordinator& transactions,
+                                                Clock& clock);
 
 }  // namespace tailrace::broker
