@@ -18,6 +18,16 @@ Status Operator::OnWatermark(int input, int64_t watermark_us) {
   return EmitWatermark(watermark_us);
 }
 
+Status Operator::EmitIdle(bool idle) {
+  for (const Output& output : outputs_) TRY(output.to->OnIdle(output.input, idle));
+  return {};
+}
+
+Status Operator::OnIdle(int input, bool idle) {
+  (void)input;
+  return EmitIdle(idle);
+}
+
 void Operator::ReportBad(const data::Batch& batch, uint32_t row, const char* stage, std::string reason) {
   BadRecord bad;
   bad.reason = std::move(reason);

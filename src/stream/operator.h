@@ -63,7 +63,9 @@ class Operator {
   virtual Status Process(int input, const data::Batch& batch) = 0;
   /// Watermarks of one input never go back.
   virtual Status OnWatermark(int input, int64_t watermark_us);
-  /// About every 100 ms and before a checkpoint.
+  /// An idle input gives no rows for now and holds no watermark back; it is active again from its next row on.
+  virtual Status OnIdle(int input, bool idle);
+  /// About every 100 ms.
   virtual Status OnTick(int64_t monotonic_ms) { (void)monotonic_ms; return {}; }
 
   virtual void Snapshot(OperatorState* out) const { (void)out; }
@@ -78,6 +80,7 @@ class Operator {
  protected:
   Status Emit(const data::Batch& batch);
   Status EmitWatermark(int64_t watermark_us);
+  Status EmitIdle(bool idle);
   void ReportBad(const data::Batch& batch, uint32_t row, const char* stage, std::string reason);
   OperatorContext& context() { return *context_; }
   const OperatorContext& context() const { return *context_; }

@@ -163,6 +163,36 @@ TEST_F(OperatorTest, UnionTakesTheLowestWatermark) {
   EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{5, 10, 30}));
 }
 
+TEST_F(OperatorTest, AnIdleInputHoldsNoUnionBack) {
+  SourceStatus quiet, busy;
+  WatermarkOptions options;
+  options.idle_timeout_ms = 1000;
+  auto first = MakeWatermark("watermark-1", &context_, TimeColumn(), &quiet, options);
+  auto second = MakeWatermark("watermark-2", &context_, TimeColumn(), &busy, options);
+  auto both = MakeUnionAll("union_all-3", &context_, 2);
+  first->AddOutput(both.get(), 0);
+  second->AddOutput(both.get(), 1);
+  both->AddOutput(&out_, 0);
+  auto tick = [&](int64_t ms) {
+    ASSERT_TRUE(first->OnTick(ms).ok());
+    ASSERT_TRUE(second->OnTick(ms).ok());
+  };
+  tick(0);
+  ASSERT_TRUE(second->Process(0, Integers({{1, 50}}, kSchema)).ok());
+  tick(900);
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{}));
+  tick(1100);  // the first has never had a row
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50}));
+  tick(3000);  // both are idle: time stands still
+  ASSERT_TRUE(first->Process(0, Integers({{1, 70}}, kSchema)).ok());  // and moves with whoever wakes
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50, 70}));
+  ASSERT_TRUE(second->Process(0, Integers({{1, 60}}, kSchema)).ok());  // behind, but active again
+  ASSERT_TRUE(first->Process(0, Integers({{1, 90}}, kSchema)).ok());
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50, 70}));
+  ASSERT_TRUE(second->Process(0, Integers({{1, 80}}, kSchema)).ok());
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50, 70, 80}));
+}
+
 sql::WindowSpec Tumble(int64_t size) {
   sql::WindowSpec window;
   window.time_column = 1;

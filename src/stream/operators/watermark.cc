@@ -38,6 +38,7 @@ class WatermarkGenerator final : public Operator {
       if (!column.IsValid(row) || values[row] > limit) continue;
       partition->highest_us = std::max(partition->highest_us, values[row]);
       partition->touched = true;
+      partition->idle = false;
     }
     TRY(Emit(batch));
     return Advance();
@@ -50,15 +51,17 @@ class WatermarkGenerator final : public Operator {
   }
 
   Status OnTick(int64_t monotonic_ms) override {
+    if (started_ms_ < 0) started_ms_ = monotonic_ms;
     for (Partition& partition : partitions_) {
       if (partition.touched) {
         partition.touched = false;
         partition.last_row_ms = monotonic_ms;
-      } else if (partition.last_row_ms == 0) {
+      } else if (partition.last_row_ms < 0) {
         partition.last_row_ms = monotonic_ms;  // just restored
       }
-      partition.idle = options_.idle_timeout_ms > 0 && monotonic_ms - partition.last_row_ms >= options_.idle_timeout_ms;
+      partition.idle = TimedOut(monotonic_ms - partition.last_row_ms);
     }
+    unseen_are_idle_ = TimedOut(monotonic_ms - started_ms_);
     return Advance();
   }
 
@@ -99,9 +102,11 @@ class WatermarkGenerator final : public Operator {
   struct Partition {
     TopicPartition from;
     int64_t highest_us = kNoWatermark;
-    int64_t last_row_ms = 0;
+    int64_t last_row_ms = -1;
     bool touched = false, idle = false;
   };
+
+  bool TimedOut(int64_t silent_ms) const { return options_.idle_timeout_ms > 0 && silent_ms >= options_.idle_timeout_ms; }
 
   Partition& Find(const TopicPartition& from) {
     for (Partition& partition : partitions_) {
@@ -116,8 +121,14 @@ class WatermarkGenerator final : public Operator {
       restored_ = false;
       if (current_us_ != kNoWatermark) TRY(EmitWatermark(current_us_));
     }
-    if (partitions_.empty() || current_us_ == kEndOfTime) return {};
-    if (!source_->caught_up) {
+    if (current_us_ == kEndOfTime) return {};
+    bool all_idle = partitions_.empty() ? unseen_are_idle_
+                                        : std::all_of(partitions_.begin(), partitions_.end(), [](auto& p) { return p.idle; });
+    if (all_idle != idle_) {
+      idle_ = all_idle;
+      TRY(EmitIdle(idle_));
+    }
+    if (!source_->caught_up && !unseen_are_idle_) {
       for (const TopicPartition& expected : source_->partitions) {
         bool seen = std::any_of(partitions_.begin(), partitions_.end(), [&](const Partition& p) { return p.from == expected; });
         if (!seen) return {};
@@ -139,6 +150,8 @@ class WatermarkGenerator final : public Operator {
   std::vector<Partition> partitions_;
   int64_t current_us_ = kNoWatermark;
   bool restored_ = false;
+  bool idle_ = false, unseen_are_idle_ = false;
+  int64_t started_ms_ = -1;
   std::vector<sql::Expressions::Failure> failed_;
 };
 
