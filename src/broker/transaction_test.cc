@@ -43,6 +43,10 @@ struct Core {
   std::unique_ptr<TransactionCoordinator> transactions;
   std::unique_ptr<log::Client> client;
 
+  ~Core() {
+    transactions.reset();
+    (void)journal->Close();  // its callbacks use the offset store
+  }
   explicit Core(const std::string& directory, Clock& clock = Clock::System()) {
     options.data_dir = directory;
     options.retention_ms = -1;
