@@ -1,0 +1,9 @@
+-- expect-error: unknown_setting.sql:3:
+-- expect-error: did you mean 'execution.checkpointing.interval'
+SET 'execution.checkpoint.interval' = '1 s';
+CREATE TABLE bids (
+  auction BIGINT, bidder STRING, price BIGINT, channel STRING, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'data/bids.json', 'format' = 'json');
+CREATE TABLE out (p BIGINT) WITH ('connector' = 'print');
+INSERT INTO out SELECT price FROM bids;
