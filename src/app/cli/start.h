@@ -1,0 +1,22 @@
+#pragma once
+// What commands that start something in this process share.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "app/cli/command.h"
+#include "config/project.h"
+#include "config/settings.h"
+
+namespace tailrace::app {
+
+/// Settings and project for a start: `dir` as named, or "" for this directory where it has a tailrace.yaml. Sets up logging.
+/// A project that does not load is an error that counts its other problems.
+Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir, const SettingFlags& flags);
+
+/// Since the kernel started this process.
+int64_t MsSinceProcessStart();
+
+}  // namespace tailrace::app
