@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/types.h"
+#include "sql/plan.h"
+
+namespace duckdb {
+class Connection;
+class Expression;
+}  // namespace duckdb
+
+namespace tailrace::sql {
+
+/// Bound expressions whose references are positions in `input`. `names` are the output columns' names. `connection`
+/// keeps what the expressions refer to alive.
+std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection> connection,
+                                             std::vector<std::shared_ptr<duckdb::Expression>> expressions,
+                                             std::vector<std::string> names, const data::Schema& input);
+
+}  // namespace tailrace::sql
