@@ -71,7 +71,7 @@ Result<Checkpoint> Pipeline::FindStanding(bool* fresh, uint64_t* last_committed)
       // Going back further would repeat results that are out.
       return std::move(read)
           .error()
-          .Context(fmt::format("job {}: epoch {} is committed, but its checkpoint cannot be read", options_.job, stands))
+          .Context(fmt::format("epoch {} is committed, but its checkpoint cannot be read", stands))
           .Remedy("restore the file, or start with --fresh to begin anew (results already written stay)");
     }
     standing = std::move(*read);
@@ -97,7 +97,7 @@ Status Pipeline::Recover() {
     for (const auto& [name, state] : standing.operators) had_state |= !state.keyed.empty();
     if (standing.fingerprint != graph_.fingerprint && (had_state || has_state || !standing.prepared.empty())) {
       return Error(ErrorCode::kConflict,
-                   fmt::format("job {}: the query has changed since its checkpoint, whose state does not fit it any more", options_.job))
+                   "the query has changed since its checkpoint, whose state does not fit it any more")
           .Remedy(kFreshRemedy);
     }
   }
@@ -115,7 +115,7 @@ Status Pipeline::Recover() {
       auto state = standing.operators.find(op->name());
       if (state == standing.operators.end()) continue;
       if (Status restored = op->Restore(state->second); !restored.ok()) {
-        return std::move(restored).error().Context(fmt::format("job {}: state of {}", options_.job, op->name()));
+        return std::move(restored).error().Context("state of " + op->name());
       }
     }
   }
