@@ -82,7 +82,13 @@ void AppendRelaxed(benchmark::State& state) {
   }
   state.SetBytesProcessed(bytes);
 }
-BENCHMARK(AppendRelaxed)->Arg(1 << 10)->Arg(16 << 10)->Arg(64 << 10)->Arg(1 << 20)->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(AppendRelaxed)
+    ->Arg(1 << 10)
+    ->Arg(16 << 10)
+    ->Arg(64 << 10)
+    ->Arg(1 << 20)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 // The same with group fsync before every acknowledgement and `window` batches in flight.
 void AppendDurable(benchmark::State& state) {
@@ -113,11 +119,19 @@ void AppendDurable(benchmark::State& state) {
   while (acknowledged.load() < appended) std::this_thread::yield();
   auto stats = one.flusher->stats();
   state.SetBytesProcessed(bytes);
-  state.counters["batches/fsync"] = static_cast<double>(appended) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
-  state.counters["fsync_us"] = static_cast<double>(stats.fsync_us_sum) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
+  state.counters["batches/fsync"] =
+      static_cast<double>(appended) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
+  state.counters["fsync_us"] =
+      static_cast<double>(stats.fsync_us_sum) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
 }
-BENCHMARK(AppendDurable)->Args({1 << 10, 1})->Args({64 << 10, 1})->Args({64 << 10, 5})->Args({64 << 10, 64})->Args({1 << 20, 8})
-    ->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(AppendDurable)
+    ->Args({1 << 10, 1})
+    ->Args({64 << 10, 1})
+    ->Args({64 << 10, 5})
+    ->Args({64 << 10, 64})
+    ->Args({1 << 20, 8})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 void FillForReading(OnePartition& one, size_t record_bytes) {
   std::string batch = MakeBatch(64 << 10, record_bytes);
@@ -132,7 +146,8 @@ void LocateRange(benchmark::State& state) {
   int64_t end = one.partition->Ends().high_watermark;
   int64_t offset = 0, bytes = 0;
   for (auto _ : state) {
-    auto read = one.partition->ReadRange(offset, static_cast<uint32_t>(state.range(0)), true, log::Isolation::kReadCommitted);
+    auto read =
+        one.partition->ReadRange(offset, static_cast<uint32_t>(state.range(0)), true, log::Isolation::kReadCommitted);
     if (!read.ok()) abort();
     bytes += read->range.length;
     offset = (offset + 7919) % end;
@@ -236,7 +251,8 @@ void CommitTransaction(benchmark::State& state) {
   }
   auto stats = core.flusher->stats();
   state.counters["fsyncs"] = static_cast<double>(stats.fsyncs - before) / static_cast<double>(state.iterations());
-  state.counters["fsync_us"] = static_cast<double>(stats.fsync_us_sum) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
+  state.counters["fsync_us"] =
+      static_cast<double>(stats.fsync_us_sum) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
 }
 BENCHMARK(CommitTransaction)->Arg(1)->Arg(1000)->MeasureProcessCPUTime()->UseRealTime();
 

@@ -71,7 +71,8 @@ class EmbeddedReader final : public log::Reader {
   static bool Aborted(const wire::BatchView& batch, const std::vector<log::AbortedTransaction>& aborted) {
     if (aborted.empty() || !batch.transactional()) return false;
     for (const log::AbortedTransaction& a : aborted)
-      if (a.producer_id == batch.producer_id() && a.first_offset <= batch.base_offset() && batch.base_offset() <= a.last_offset)
+      if (a.producer_id == batch.producer_id() && a.first_offset <= batch.base_offset() &&
+          batch.base_offset() <= a.last_offset)
         return true;
     return false;
   }
@@ -95,7 +96,8 @@ class EmbeddedClient final : public log::Client {
   }
   Result<std::vector<log::TopicDescription>> ListTopics() override {
     std::vector<log::TopicDescription> all;
-    for (const TopicPtr& topic : topics_.List()) all.push_back({topic->name, static_cast<int32_t>(topic->partitions.size())});
+    for (const TopicPtr& topic : topics_.List())
+      all.push_back({topic->name, static_cast<int32_t>(topic->partitions.size())});
     return all;
   }
   Status CreateTopic(const log::TopicSpec& spec) override {
@@ -117,19 +119,21 @@ class EmbeddedClient final : public log::Client {
     log::TimestampOffset at = TRY(found->OffsetForTime(timestamp_ms, log::Isolation::kReadUncommitted));
     return at.offset >= 0 ? at.offset : found->Ends().high_watermark;
   }
-  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset, log::Isolation isolation,
-                                                  Waker* waker) override {
+  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset,
+                                                  log::Isolation isolation, Waker* waker) override {
     auto found = TRY(Find(partition));
     log::PartitionEnds ends = found->Ends();
     if (offset == -1) offset = ends.log_start_offset;
-    if (offset == -2) offset = isolation == log::Isolation::kReadCommitted ? ends.last_stable_offset : ends.high_watermark;
+    if (offset == -2)
+      offset = isolation == log::Isolation::kReadCommitted ? ends.last_stable_offset : ends.high_watermark;
     if (offset < 0) return InvalidArgument("offset " + std::to_string(offset));
     return std::unique_ptr<log::Reader>(std::make_unique<EmbeddedReader>(std::move(found), offset, isolation, waker));
   }
   Result<std::unique_ptr<log::Writer>> OpenWriter() override {
     return std::unique_ptr<log::Writer>(std::make_unique<EmbeddedWriter>(topics_, clock_));
   }
-  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(const std::string& transactional_id) override {
+  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(
+      const std::string& transactional_id) override {
     return EmbeddedTransactionalWriter::Open(transactional_id, topics_, offsets_, transactions_, clock_);
   }
   Result<log::CommittedOffset> Committed(const std::string& group, const TopicPartition& partition) override {
@@ -171,8 +175,8 @@ class EmbeddedClient final : public log::Client {
 
 }  // namespace
 
-std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets, TransactionCoordinator& transactions,
-                                                Clock& clock) {
+std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets,
+                                                TransactionCoordinator& transactions, Clock& clock) {
   return std::make_unique<EmbeddedClient>(topics, offsets, transactions, clock);
 }
 

@@ -16,7 +16,7 @@ class TopicManager;
 class TransactionCoordinator;
 
 /// All references must outlive the client, and the client its readers and writers.
-std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets, TransactionCoordinator& transactions,
-                                                Clock& clock);
+std::unique_ptr<log::Client> MakeEmbeddedClient(TopicManager& topics, OffsetStore& offsets,
+                                                TransactionCoordinator& transactions, Clock& clock);
 
 }  // namespace tailrace::broker

@@ -17,8 +17,8 @@ namespace {
 
 using wire::KafkaError;
 
-// Murmur2 as Kafka's DefaultPartitioner hashes keys (org.apache.kafka.common.utils.Utils.murmur2), so that a key goes to
-// the same partition whoever writes it.
+// Murmur2 as Kafka's DefaultPartitioner hashes keys (org.apache.kafka.common.utils.Utils.murmur2), so that a key goes
+// to the same partition whoever writes it.
 uint32_t Murmur2(BytesView key) {
   constexpr uint32_t m = 0x5bd1e995;
   constexpr int r = 24;
@@ -36,7 +36,10 @@ uint32_t Murmur2(BytesView key) {
   switch (length) {
     case 3: h ^= static_cast<uint32_t>(static_cast<uint8_t>(p[2])) << 16; [[fallthrough]];
     case 2: h ^= static_cast<uint32_t>(static_cast<uint8_t>(p[1])) << 8; [[fallthrough]];
-    case 1: h ^= static_cast<uint8_t>(p[0]); h *= m; break;
+    case 1:
+      h ^= static_cast<uint8_t>(p[0]);
+      h *= m;
+      break;
     default: break;
   }
   h ^= h >> 13;
@@ -76,7 +79,8 @@ Status ToStatus(KafkaError error, const std::string& id) {
     case KafkaError::kInvalidTxnState:
       return Error(ErrorCode::kConflict, "the transaction of '" + id + "' was aborted meanwhile");
     case KafkaError::kKafkaStorageError:
-      return Error(ErrorCode::kIo, "records of '" + id + "' could not be synced to disk").Remedy("look for a full or broken disk");
+      return Error(ErrorCode::kIo, "records of '" + id + "' could not be synced to disk")
+          .Remedy("look for a full or broken disk");
     case KafkaError::kInvalidRequest: return InvalidArgument("transactional id '" + id + "' is not allowed");
     default: return Error(ErrorCode::kUnavailable, "the transaction coordinator can't serve '" + id + "' now");
   }
@@ -127,7 +131,8 @@ Status BatchWriter::Append(const std::string& topic, int32_t partition, std::spa
   OneTopic& one = *TRY(FindTopic(topic));
   auto count = static_cast<uint32_t>(one.targets.size());
   if (partition < -1 || partition >= static_cast<int32_t>(count))
-    return InvalidArgument(fmt::format("topic '{}' has {} partitions, there is no partition {}", topic, count, partition));
+    return InvalidArgument(
+        fmt::format("topic '{}' has {} partitions, there is no partition {}", topic, count, partition));
   int64_t now_ms = -1;
   for (const log::RecordToWrite& record : records) {
     int32_t to = partition;
@@ -137,12 +142,11 @@ Status BatchWriter::Append(const std::string& topic, int32_t partition, std::spa
     Target& target = TargetOf(one, to);
     size_t bound = wire::RecordBatchBuilder::RecordBound(record.key, record.value, record.headers);
     size_t limit = std::min(kBatchBytes, target.bytes_max);
-    if (target.pending && target.builder.size_bytes() + bound > limit) {
-      TRY(AppendBatch(target));
-    }
+    if (target.pending && target.builder.size_bytes() + bound > limit) { TRY(AppendBatch(target)); }
     if (wire::kBatchHeaderBytes + bound > target.bytes_max)
-      return Error(ErrorCode::kLimitExceeded, fmt::format("a record of {} bytes for topic '{}', whose max.message.bytes is {}",
-                                                          record.key.size() + record.value.size(), topic, target.bytes_max))
+      return Error(ErrorCode::kLimitExceeded,
+                   fmt::format("a record of {} bytes for topic '{}', whose max.message.bytes is {}",
+                               record.key.size() + record.value.size(), topic, target.bytes_max))
           .Remedy("raise max.message.bytes of the topic");
     if (!target.pending) {
       TRY(Prepare(&target));
@@ -194,7 +198,8 @@ Status BatchWriter::WaitSynced() {
   // All asked for before the first is waited for, so that their fsyncs overlap.
   std::vector<Answer<Status>> answers(unsynced_.size());
   for (size_t i = 0; i < unsynced_.size(); i++)
-    unsynced_[i]->partition->WhenFlushed(unsynced_[i]->end_offset, [&answers, i](Status status) { answers[i].Set(std::move(status)); });
+    unsynced_[i]->partition->WhenFlushed(unsynced_[i]->end_offset,
+                                         [&answers, i](Status status) { answers[i].Set(std::move(status)); });
   Status first;
   for (Answer<Status>& answer : answers) {
     Status status = answer.Wait();
@@ -220,10 +225,9 @@ Status EmbeddedWriter::Flush() {
   return batches_.WaitSynced();
 }
 
-Result<std::unique_ptr<log::TransactionalWriter>> EmbeddedTransactionalWriter::Open(const std::string& transactional_id,
-                                                                                    TopicManager& topics, OffsetStore& offsets,
-                                                                                    TransactionCoordinator& transactions,
-                                                                                    Clock& clock) {
+Result<std::unique_ptr<log::TransactionalWriter>> EmbeddedTransactionalWriter::Open(
+    const std::string& transactional_id, TopicManager& topics, OffsetStore& offsets,
+    TransactionCoordinator& transactions, Clock& clock) {
   std::unique_ptr<EmbeddedTransactionalWriter> writer(
       new EmbeddedTransactionalWriter(transactional_id, topics, offsets, transactions, clock));
   TRY(writer->Initialise());
@@ -234,7 +238,9 @@ Status EmbeddedTransactionalWriter::Initialise() {
   using Given = std::pair<KafkaError, ProducerIdAndEpoch>;
   Answer<Given> answer;
   transactions_.InitProducerId(id_, TransactionCoordinator::kTimeoutMsMax, producer_, true,
-                               [&](KafkaError error, ProducerIdAndEpoch producer) { answer.Set({error, producer}); });
+                               [&](KafkaError error, ProducerIdAndEpoch producer) {
+                                 answer.Set({error, producer});
+                               });
   auto [error, producer] = answer.Wait();
   TRY(ToStatus(error, id_));
   producer_ = producer;
@@ -302,7 +308,8 @@ Status EmbeddedTransactionalWriter::End(bool commit) {
 
 Status EmbeddedTransactionalWriter::Commit(const std::string& group, std::span<const log::OffsetToCommit> offsets) {
   CHECK(open_);
-  if (failed_) return Error(ErrorCode::kConflict, "an append of this transaction of '" + id_ + "' failed").Remedy("abort it");
+  if (failed_)
+    return Error(ErrorCode::kConflict, "an append of this transaction of '" + id_ + "' failed").Remedy("abort it");
   failed_ = true;  // until all went well
   TRY(AppendPending());
   if (!offsets.empty()) {

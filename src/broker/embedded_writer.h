@@ -23,13 +23,14 @@ namespace tailrace::broker {
 /// Builds batches for many partitions and appends them when they are full. One thread at a time.
 class BatchWriter {
  public:
-  static constexpr size_t kBatchBytes = 256 << 10;      // a batch is appended when it has grown to this
+  static constexpr size_t kBatchBytes = 256 << 10;       // a batch is appended when it has grown to this
   static constexpr size_t kUnsyncedBytesMax = 64 << 20;  // Append blocks above this
 
   BatchWriter(TopicManager& topics, Clock& clock) : topics_(topics), clock_(clock) {}
   virtual ~BatchWriter() = default;
 
-  /// kNotFound (topic), kInvalidArgument (partition), kLimitExceeded (record larger than max.message.bytes), kIo, kConflict.
+  /// kNotFound (topic), kInvalidArgument (partition), kLimitExceeded (record larger than max.message.bytes), kIo,
+  /// kConflict.
   Status Append(const std::string& topic, int32_t partition, std::span<const log::RecordToWrite> records);
   /// Appends the batches that are begun.
   Status AppendPending();
@@ -46,12 +47,12 @@ class BatchWriter {
     std::shared_ptr<log::Partition> partition;
     wire::RecordBatchBuilder builder;
     wire::BatchOptions options;
-    size_t bytes_max = 0;       // of one batch
-    int64_t end_offset = -1;    // of what was appended and not waited for
+    size_t bytes_max = 0;     // of one batch
+    int64_t end_offset = -1;  // of what was appended and not waited for
     int32_t next_sequence = 0;
-    bool pending = false;       // in pending_
+    bool pending = false;        // in pending_
     uint32_t* sticky = nullptr;  // set where the batch has records without a key
-    bool joined = false;        // takes part in the open transaction
+    bool joined = false;         // takes part in the open transaction
   };
   /// Called before the first record of a batch: sets options for it.
   virtual Status Prepare(Target*) { return Ok(); }
@@ -64,7 +65,7 @@ class BatchWriter {
   struct OneTopic {
     TopicPtr topic;
     std::vector<std::unique_ptr<Target>> targets;  // made when first written to
-    uint32_t sticky = 0;  // where records without a key go until that batch is full
+    uint32_t sticky = 0;                           // where records without a key go until that batch is full
   };
   Result<OneTopic*> FindTopic(const std::string& name);
   Target& TargetOf(OneTopic& topic, int32_t partition);
@@ -91,9 +92,9 @@ class EmbeddedWriter final : public log::Writer {
 class EmbeddedTransactionalWriter final : public log::TransactionalWriter, private BatchWriter {
  public:
   /// Fences older writers of the id. kConflict, kUnavailable.
-  static Result<std::unique_ptr<log::TransactionalWriter>> Open(const std::string& transactional_id, TopicManager& topics,
-                                                                OffsetStore& offsets, TransactionCoordinator& transactions,
-                                                                Clock& clock);
+  static Result<std::unique_ptr<log::TransactionalWriter>> Open(const std::string& transactional_id,
+                                                                TopicManager& topics, OffsetStore& offsets,
+                                                                TransactionCoordinator& transactions, Clock& clock);
   /// Aborts what is open.
   ~EmbeddedTransactionalWriter() override;
 

@@ -23,7 +23,8 @@ constexpr std::string_view kPrefix = "x/";
 constexpr int8_t kVersion = 1;
 constexpr int16_t kEpochMax = 32766;  // the last one a producer gets; one more is left for fencing it
 
-// Rows: from. Columns: to, in the order of TransactionState. PrepareCommit to Ongoing: the decision could not be written.
+// Rows: from. Columns: to, in the order of TransactionState. PrepareCommit to Ongoing: the decision could not be
+// written.
 constexpr bool kMoves[kTransactionStates][kTransactionStates] = {
     // Empty Ongoing PrepareCommit PrepareAbort CompleteCommit CompleteAbort
     {true, true, false, false, false, false},   // Empty
@@ -132,7 +133,8 @@ void TransactionCoordinator::Impl::Persist(const Transaction& transaction) {
   journal->Append(batch, nullptr);
 }
 
-KafkaError TransactionCoordinator::Impl::Check(const TransactionPtr& transaction, const ProducerIdAndEpoch& producer) const {
+KafkaError TransactionCoordinator::Impl::Check(const TransactionPtr& transaction,
+                                               const ProducerIdAndEpoch& producer) const {
   if (!transaction || transaction->producer.id != producer.id) return KafkaError::kInvalidProducerIdMapping;
   if (transaction->producer.epoch != producer.epoch) return KafkaError::kProducerFenced;
   return KafkaError::kNone;
@@ -156,8 +158,8 @@ bool TransactionCoordinator::Impl::Park(Transaction& transaction, std::function<
   return true;
 }
 
-void TransactionCoordinator::Impl::Init(const std::string& id, int32_t timeout_ms, ProducerIdAndEpoch current, bool in_process,
-                                        InitDone done) {
+void TransactionCoordinator::Impl::Init(const std::string& id, int32_t timeout_ms, ProducerIdAndEpoch current,
+                                        bool in_process, InitDone done) {
   std::unique_lock lock(mutex);
   TransactionPtr t = Find(id);
   if (!t) {
@@ -183,7 +185,8 @@ void TransactionCoordinator::Impl::Init(const std::string& id, int32_t timeout_m
     }
     if (t->Ending() || t->state == TransactionState::kOngoing) {
       bool abort = t->state == TransactionState::kOngoing;
-      // When the end is there this producer may have been fenced by the abort itself, so it asks anew without `current`.
+      // When the end is there this producer may have been fenced by the abort itself, so it asks anew without
+      // `current`.
       bool parked = Park(*t, [self = shared_from_this(), id, timeout_ms, in_process, done] {
         self->Init(id, timeout_ms, {}, in_process, done);
       });
@@ -224,7 +227,8 @@ void TransactionCoordinator::Impl::Init(const std::string& id, int32_t timeout_m
 }
 
 void TransactionCoordinator::Impl::Join(const std::string& id, ProducerIdAndEpoch producer,
-                                        std::span<const TopicPartition> partitions, const std::string* group, Done done) {
+                                        std::span<const TopicPartition> partitions, const std::string* group,
+                                        Done done) {
   KafkaError error;
   {
     std::lock_guard lock(mutex);
@@ -239,7 +243,8 @@ void TransactionCoordinator::Impl::Join(const std::string& id, ProducerIdAndEpoc
       if (parked) return;
       error = KafkaError::kConcurrentTransactions;
     }
-    if (error == KafkaError::kNone && t->partitions.size() + partitions.size() > kPartitionsMax) error = KafkaError::kInvalidRequest;
+    if (error == KafkaError::kNone && t->partitions.size() + partitions.size() > kPartitionsMax)
+      error = KafkaError::kInvalidRequest;
     if (error == KafkaError::kNone) {
       bool changed = t->state != TransactionState::kOngoing;
       Move(*t, TransactionState::kOngoing);
@@ -273,7 +278,9 @@ void TransactionCoordinator::Impl::End(const std::string& id, ProducerIdAndEpoch
         case S::kPrepareCommit:
         case S::kPrepareAbort:
           // The same request again (its answer was lost), or the opposite: told apart once the end is there.
-          if (Park(*t, [self = shared_from_this(), id, producer, commit, done] { self->End(id, producer, commit, done); })) return;
+          if (Park(*t,
+                   [self = shared_from_this(), id, producer, commit, done] { self->End(id, producer, commit, done); }))
+            return;
           error = KafkaError::kConcurrentTransactions;
           break;
         case S::kCompleteCommit:
@@ -307,7 +314,8 @@ Result<std::unique_ptr<TransactionCoordinator>> TransactionCoordinator::Open(std
 
 void TransactionCoordinator::InitProducerId(const std::string& transactional_id, int32_t timeout_ms,
                                             ProducerIdAndEpoch current, bool in_process, InitDone done) {
-  if (transactional_id.empty() || transactional_id.size() > wire::Decoder::kMaxString) return done(KafkaError::kInvalidRequest, {});
+  if (transactional_id.empty() || transactional_id.size() > wire::Decoder::kMaxString)
+    return done(KafkaError::kInvalidRequest, {});
   if (timeout_ms <= 0 || timeout_ms > kTimeoutMsMax) return done(KafkaError::kInvalidTransactionTimeout, {});
   bool need_spare;  // a parked request runs in a flusher thread, where waiting for a new id is not possible
   {
@@ -343,7 +351,8 @@ KafkaError TransactionCoordinator::CheckGroup(const std::string& transactional_i
   TransactionPtr t = impl_->Find(transactional_id);
   KafkaError error = impl_->Check(t, producer);
   if (error != KafkaError::kNone) return error;
-  return t->state == TransactionState::kOngoing && t->groups.count(group) ? KafkaError::kNone : KafkaError::kInvalidTxnState;
+  return t->state == TransactionState::kOngoing && t->groups.count(group) ? KafkaError::kNone
+                                                                          : KafkaError::kInvalidTxnState;
 }
 
 KafkaError TransactionCoordinator::CheckAppend(ProducerIdAndEpoch producer, const TopicPartition& partition) const {
@@ -356,7 +365,8 @@ KafkaError TransactionCoordinator::CheckAppend(ProducerIdAndEpoch producer, cons
                                                                                 : KafkaError::kInvalidTxnState;
 }
 
-void TransactionCoordinator::End(const std::string& transactional_id, ProducerIdAndEpoch producer, bool commit, Done done) {
+void TransactionCoordinator::End(const std::string& transactional_id, ProducerIdAndEpoch producer, bool commit,
+                                 Done done) {
   impl_->End(transactional_id, producer, commit, std::move(done));
 }
 

@@ -32,7 +32,7 @@ class TopicManager;
 enum class TransactionState : uint8_t {
   kEmpty,
   kOngoing,
-  kPrepareCommit,   // decided and on disk, or about to be; markers are being written
+  kPrepareCommit,  // decided and on disk, or about to be; markers are being written
   kPrepareAbort,
   kCompleteCommit,  // all markers are on disk
   kCompleteAbort,
@@ -73,31 +73,37 @@ class TransactionCoordinator {
   using InitDone = std::function<void(wire::KafkaError, ProducerIdAndEpoch)>;
 
   /// Reads the journal, finishes what was decided, aborts what nobody can finish. The references must outlive it.
-  static Result<std::unique_ptr<TransactionCoordinator>> Open(std::shared_ptr<log::Journal> journal, TopicManager& topics,
-                                                              OffsetStore& offsets, ProducerIds& producer_ids, Clock& clock);
+  static Result<std::unique_ptr<TransactionCoordinator>> Open(std::shared_ptr<log::Journal> journal,
+                                                              TopicManager& topics, OffsetStore& offsets,
+                                                              ProducerIds& producer_ids, Clock& clock);
   ~TransactionCoordinator();
 
   /// Fences older producers of the id and aborts what they left open; answers once that is on disk. `current`: what the
   /// producer believes to be (KIP-360), or {-1, -1}. `in_process`: a writer that lives and dies with this process.
-  /// kInvalidTransactionTimeout, kInvalidRequest (empty id), kProducerFenced, kConcurrentTransactions, kCoordinatorNotAvailable.
-  void InitProducerId(const std::string& transactional_id, int32_t timeout_ms, ProducerIdAndEpoch current, bool in_process,
-                      InitDone done);
+  /// kInvalidTransactionTimeout, kInvalidRequest (empty id), kProducerFenced, kConcurrentTransactions,
+  /// kCoordinatorNotAvailable.
+  void InitProducerId(const std::string& transactional_id, int32_t timeout_ms, ProducerIdAndEpoch current,
+                      bool in_process, InitDone done);
 
   /// REQUIRES: the partitions exist. kInvalidProducerIdMapping, kProducerFenced, kConcurrentTransactions.
   void AddPartitions(const std::string& transactional_id, ProducerIdAndEpoch producer,
                      std::span<const TopicPartition> partitions, Done done);
   /// The same for a group whose offsets will be part of the transaction (AddOffsetsToTxn).
   void AddGroup(const std::string& transactional_id, ProducerIdAndEpoch producer, const std::string& group, Done done);
-  /// May this producer's pending offsets for `group` be stored now (TxnOffsetCommit)? kInvalidTxnState besides the above.
-  wire::KafkaError CheckGroup(const std::string& transactional_id, ProducerIdAndEpoch producer, const std::string& group) const;
+  /// May this producer's pending offsets for `group` be stored now (TxnOffsetCommit)? kInvalidTxnState besides the
+  /// above.
+  wire::KafkaError CheckGroup(const std::string& transactional_id, ProducerIdAndEpoch producer,
+                              const std::string& group) const;
   /// May a transactional batch of this producer be appended there (KIP-890)? kInvalidTxnState, kInvalidProducerEpoch.
   wire::KafkaError CheckAppend(ProducerIdAndEpoch producer, const TopicPartition& partition) const;
 
   /// Ends the transaction. A commit is answered when the decision is on disk and the markers are in the logs.
-  /// kInvalidTxnState, kInvalidProducerIdMapping, kProducerFenced, kCoordinatorNotAvailable (disk; still open, try again).
+  /// kInvalidTxnState, kInvalidProducerIdMapping, kProducerFenced, kCoordinatorNotAvailable (disk; still open, try
+  /// again).
   void End(const std::string& transactional_id, ProducerIdAndEpoch producer, bool commit, Done done);
 
-  /// Aborts what has timed out, tries again what the disk refused, forgets ids unused for long. Call about every second.
+  /// Aborts what has timed out, tries again what the disk refused, forgets ids unused for long. Call about every
+  /// second.
   void Tick();
 
   std::vector<TransactionInfo> List() const;

@@ -18,8 +18,8 @@ namespace {
 using wire::KafkaError;
 constexpr int32_t kCoordinatorEpoch = 0;  // one broker, one coordinator for ever
 
-// Calls `done` once after `count` calls of Arrive, with the first error. Its maker holds one count itself while it starts
-// what it waits for.
+// Calls `done` once after `count` calls of Arrive, with the first error. Its maker holds one count itself while it
+// starts what it waits for.
 class Countdown {
  public:
   Countdown(int count, std::function<void(Status)> done) : left_(count), done_(std::move(done)) {}
@@ -62,7 +62,8 @@ void TransactionCoordinator::Impl::StartEnd(const TransactionPtr& transaction, D
   auto countdown = std::make_shared<Countdown>(
       static_cast<int>(partitions.size()) + 1, [self = shared_from_this(), transaction, done](Status status) {
         if (status.ok()) return self->WriteDecision(transaction, done);
-        LogError("broker", fmt::format("transaction '{}' can't be committed: {}", transaction->id, status.error().ToString()));
+        LogError("broker",
+                 fmt::format("transaction '{}' can't be committed: {}", transaction->id, status.error().ToString()));
         self->GiveUpCommit(transaction, true);
         done(KafkaError::kKafkaStorageError);
       });
@@ -91,21 +92,23 @@ void TransactionCoordinator::Impl::WriteDecision(const TransactionPtr& transacti
     batch.Put("x/" + transaction->id, Encode(*transaction));
   }
   offsets.PrepareEnd(producer_id, commit, &batch);
-  journal->Append(batch, [self = shared_from_this(), transaction, commit, producer_id, done = std::move(done)](Status status) {
-    if (!status.ok()) {
-      LogError("broker", fmt::format("the end of transaction '{}' could not be written: {}", transaction->id, status.error().ToString()));
-      if (commit) {
-        self->GiveUpCommit(transaction, false);
-      } else {
-        std::lock_guard lock(self->mutex);
-        self->SetBusy(*transaction, false);  // Tick tries again
-      }
-      return done(KafkaError::kCoordinatorNotAvailable);
-    }
-    self->WriteMarkers(transaction);
-    self->offsets.ApplyEnd(producer_id, commit);
-    done(KafkaError::kNone);
-  });
+  journal->Append(batch,
+                  [self = shared_from_this(), transaction, commit, producer_id, done = std::move(done)](Status status) {
+                    if (!status.ok()) {
+                      LogError("broker", fmt::format("the end of transaction '{}' could not be written: {}",
+                                                     transaction->id, status.error().ToString()));
+                      if (commit) {
+                        self->GiveUpCommit(transaction, false);
+                      } else {
+                        std::lock_guard lock(self->mutex);
+                        self->SetBusy(*transaction, false);  // Tick tries again
+                      }
+                      return done(KafkaError::kCoordinatorNotAvailable);
+                    }
+                    self->WriteMarkers(transaction);
+                    self->offsets.ApplyEnd(producer_id, commit);
+                    done(KafkaError::kNone);
+                  });
 }
 
 // The decision did not get to disk, so there is none: the transaction is open as before.
@@ -132,16 +135,17 @@ void TransactionCoordinator::Impl::WriteMarkers(const TransactionPtr& transactio
     producer = transaction->producer;
     commit = transaction->state == TransactionState::kPrepareCommit;
   }
-  auto countdown = std::make_shared<Countdown>(static_cast<int>(partitions.size()) + 1,
-                                               [self = shared_from_this(), transaction](Status) { self->Complete(transaction); });
+  auto countdown =
+      std::make_shared<Countdown>(static_cast<int>(partitions.size()) + 1,
+                                  [self = shared_from_this(), transaction](Status) { self->Complete(transaction); });
   for (const TopicPartition& p : partitions) {
     auto marked = [self = shared_from_this(), transaction, p, countdown](Status status) {
       if (status.ok() || status.error().code() == ErrorCode::kNotFound) {
         std::lock_guard lock(self->mutex);
         transaction->unmarked.erase(p);
       } else {
-        LogError("broker", fmt::format("marker of transaction '{}' in {}-{}: {}; it will be written again", transaction->id, p.topic,
-                                       p.partition, status.error().ToString()));
+        LogError("broker", fmt::format("marker of transaction '{}' in {}-{}: {}; it will be written again",
+                                       transaction->id, p.topic, p.partition, status.error().ToString()));
       }
       countdown->Arrive(Ok());
     };
@@ -191,8 +195,10 @@ void TransactionCoordinator::Impl::Tick() {
     std::lock_guard lock(mutex);
     for (auto at = by_id.begin(); at != by_id.end();) {
       const TransactionPtr& t = at->second;
-      if (t->state == TransactionState::kOngoing && !t->in_process && monotonic_ms - t->start_monotonic_ms > t->timeout_ms) {
-        LogWarning("broker", fmt::format("transaction '{}' is aborted: open for longer than its timeout of {} ms", t->id, t->timeout_ms));
+      if (t->state == TransactionState::kOngoing && !t->in_process &&
+          monotonic_ms - t->start_monotonic_ms > t->timeout_ms) {
+        LogWarning("broker", fmt::format("transaction '{}' is aborted: open for longer than its timeout of {} ms",
+                                         t->id, t->timeout_ms));
         Fence(*t);
         to_abort.push_back(t);
       } else if (t->Ending() && !t->busy) {
@@ -237,7 +243,8 @@ void TransactionCoordinator::Impl::Recover() {
         if (takes_part && owner->Ending()) continue;
         if (owner && owner->state == TransactionState::kOngoing && !owner->in_process) {
           if (takes_part && owner->producer.epoch == open.producer_epoch) continue;
-          // The journal lost (to a power loss) that this partition takes part: it can't be committed as a whole any more.
+          // The journal lost (to a power loss) that this partition takes part: it can't be committed as a whole any
+          // more.
           owner->partitions.insert(name);
           Fence(*owner);
           fenced.push_back(owner);
@@ -247,7 +254,8 @@ void TransactionCoordinator::Impl::Recover() {
           owner->partitions.insert(name);
           continue;
         }
-        LogInfo("broker", fmt::format("aborting an open transaction of producer {} in {}-{}", open.producer_id, name.topic, name.partition));
+        LogInfo("broker", fmt::format("aborting an open transaction of producer {} in {}-{}", open.producer_id,
+                                      name.topic, name.partition));
         auto result = partition->AppendMarker(open.producer_id, open.producer_epoch, kCoordinatorEpoch, false);
         if (result.ok()) partition->WhenFlushed(result.end_offset, [](Status) {});
         else LogError("broker", "abort marker: " + result.message);

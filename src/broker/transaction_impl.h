@@ -21,15 +21,15 @@ namespace tailrace::broker {
 struct Transaction {
   std::string id;
   ProducerIdAndEpoch producer;
-  int16_t last_epoch = -1;   // the one before, for a producer whose answer was lost (KIP-360)
+  int16_t last_epoch = -1;  // the one before, for a producer whose answer was lost (KIP-360)
   int32_t timeout_ms = 0;
   TransactionState state = TransactionState::kEmpty;
-  bool in_process = false;   // its writer lives in this process: nothing to resume after a restart
-  bool must_abort = false;   // some of its records could not be synced and are gone
-  bool busy = false;         // an end is under way in callbacks
-  int64_t start_ms = -1;     // wall clock
+  bool in_process = false;  // its writer lives in this process: nothing to resume after a restart
+  bool must_abort = false;  // some of its records could not be synced and are gone
+  bool busy = false;        // an end is under way in callbacks
+  int64_t start_ms = -1;    // wall clock
   int64_t start_monotonic_ms = 0;
-  int64_t updated_ms = 0;    // wall clock
+  int64_t updated_ms = 0;  // wall clock
   std::set<TopicPartition> partitions;
   std::set<std::string> groups;
   std::set<TopicPartition> unmarked;         // in a Prepare state: partitions without their marker on disk

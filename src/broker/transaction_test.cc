@@ -69,7 +69,8 @@ class TransactionTest : public ::testing::Test {
   }
   void TearDown() override { (void)io::RemoveTree(directory); }
 
-  static Status Write(log::Writer& writer, const std::string& topic, int32_t partition, const std::vector<std::string>& values) {
+  static Status Write(log::Writer& writer, const std::string& topic, int32_t partition,
+                      const std::vector<std::string>& values) {
     std::vector<log::RecordToWrite> records;
     for (const std::string& value : values) records.push_back({{}, value, 1, {}});
     return writer.Append(topic, partition, records);
@@ -112,18 +113,21 @@ class TransactionTest : public ::testing::Test {
     EXPECT_TRUE(cv.wait_for(lock, std::chrono::seconds(10), [&] { return answer.has_value(); }));
     return answer.value_or(KafkaError::kUnknownServerError);
   }
-  static ProducerIdAndEpoch Init(Core& core, const std::string& id, int32_t timeout_ms = 60'000, ProducerIdAndEpoch current = {}) {
+  static ProducerIdAndEpoch Init(Core& core, const std::string& id, int32_t timeout_ms = 60'000,
+                                 ProducerIdAndEpoch current = {}) {
     ProducerIdAndEpoch given;
     KafkaError error = Ask([&](auto done) {
-      core.transactions->InitProducerId(id, timeout_ms, current, false, [&given, done](KafkaError e, ProducerIdAndEpoch p) {
-        given = p;
-        done(e);
-      });
+      core.transactions->InitProducerId(id, timeout_ms, current, false,
+                                        [&given, done](KafkaError e, ProducerIdAndEpoch p) {
+                                          given = p;
+                                          done(e);
+                                        });
     });
     EXPECT_EQ(error, KafkaError::kNone);
     return given;
   }
-  static KafkaError Add(Core& core, const std::string& id, ProducerIdAndEpoch producer, const TopicPartition& partition) {
+  static KafkaError Add(Core& core, const std::string& id, ProducerIdAndEpoch producer,
+                        const TopicPartition& partition) {
     return Ask([&](auto done) { core.transactions->AddPartitions(id, producer, {&partition, 1}, done); });
   }
   static KafkaError End(Core& core, const std::string& id, ProducerIdAndEpoch producer, bool commit) {
@@ -226,7 +230,8 @@ TEST_F(TransactionTest, ErrorsOfTheProtocol) {
   EXPECT_EQ(Init(core, "id", 60'000, p), next);  // the answer was lost: the same again
   EXPECT_EQ(Add(core, "id", p, {"out", 0}), KafkaError::kProducerFenced);
   EXPECT_EQ(Ask([&](auto done) {
-              core.transactions->InitProducerId("id", 0, {}, false, [done](KafkaError e, ProducerIdAndEpoch) { done(e); });
+              core.transactions->InitProducerId("id", 0, {}, false,
+                                                [done](KafkaError e, ProducerIdAndEpoch) { done(e); });
             }),
             KafkaError::kInvalidTransactionTimeout);
 }
@@ -244,7 +249,8 @@ TEST_F(TransactionTest, TimeoutAborts) {
   clock.Advance(2000);
   core.transactions->Tick();
   EXPECT_EQ(End(core, "id", p, true), KafkaError::kProducerFenced);
-  for (int i = 0; i < 1000 && core.transactions->Describe("id")->state != TransactionState::kCompleteAbort; i++) usleep(1000);
+  for (int i = 0; i < 1000 && core.transactions->Describe("id")->state != TransactionState::kCompleteAbort; i++)
+    usleep(1000);
   EXPECT_EQ(core.transactions->Describe("id")->state, TransactionState::kCompleteAbort);
 }
 
@@ -293,8 +299,8 @@ TEST_F(TransactionTest, PlainWriterPartitionsByKeyAsKafkaDoes) {
   Core core(directory);
   ASSERT_TRUE(core.client->CreateTopic({"t", 7, {}}).ok());
   auto writer = *core.client->OpenWriter();
-  // Partitions that the Java client's partitioner gives these keys for seven partitions (murmur2 values of its own tests:
-  // "21" -> -973932308, "foobar" -> -790332482, "abc" -> 479470107).
+  // Partitions that the Java client's partitioner gives these keys for seven partitions (murmur2 values of its own
+  // tests: "21" -> -973932308, "foobar" -> -790332482, "abc" -> 479470107).
   std::pair<std::string, int32_t> expected[] = {{"21", static_cast<int32_t>((-973932308 & 0x7fffffff) % 7)},
                                                 {"foobar", static_cast<int32_t>((-790332482 & 0x7fffffff) % 7)},
                                                 {"abc", static_cast<int32_t>((479470107 & 0x7fffffff) % 7)}};
@@ -358,9 +364,7 @@ TEST_F(TransactionTest, ExactlyOnceAcrossKills) {
     Core core(directory);
     auto offset = *core.client->Committed("copy", {"numbers", 0});
     committed = std::max<int64_t>(offset.offset, 0);
-    if (committed > 0) {
-      EXPECT_EQ(offset.metadata, "e" + std::to_string(committed));
-    }
+    if (committed > 0) { EXPECT_EQ(offset.metadata, "e" + std::to_string(committed)); }
     std::vector<int> seen(static_cast<size_t>(committed), 0);
     for (int32_t p = 0; p < 3; p++) {
       WaitStable(core, {"out", p});
@@ -373,7 +377,8 @@ TEST_F(TransactionTest, ExactlyOnceAcrossKills) {
         seen[static_cast<size_t>(number)]++;
       }
     }
-    for (int64_t i = 0; i < committed; i++) ASSERT_EQ(seen[static_cast<size_t>(i)], 1) << "number " << i << " in round " << round;
+    for (int64_t i = 0; i < committed; i++)
+      ASSERT_EQ(seen[static_cast<size_t>(i)], 1) << "number " << i << " in round " << round;
   }
   EXPECT_GT(committed, 100);
 }

@@ -54,9 +54,7 @@ Result<File> File::Open(const std::string& path, Mode mode) {
     case Mode::kTruncate: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
   }
   int fd;
-  do {
-    fd = ::open(path.c_str(), flags, 0644);
-  } while (fd < 0 && errno == EINTR);
+  do { fd = ::open(path.c_str(), flags, 0644); } while (fd < 0 && errno == EINTR);
   if (fd < 0) return PathError("open", path, errno);
   File file;
   file.fd_ = fd;
@@ -92,8 +90,8 @@ Status File::WriteAt(BytesView bytes, uint64_t position) {
 }
 
 Status File::WriteAt(std::span<const BytesView> pieces, uint64_t position) {
-  size_t first = 0;    // first piece not wholly written
-  size_t skip = 0;     // bytes of it that are
+  size_t first = 0;  // first piece not wholly written
+  size_t skip = 0;   // bytes of it that are
   while (first < pieces.size()) {
     iovec vectors[64];
     int count = 0;
@@ -144,9 +142,7 @@ Result<uint64_t> File::Size() const {
 
 Status File::Truncate(uint64_t size) {
   int result;
-  do {
-    result = ::ftruncate(fd_, static_cast<off_t>(size));
-  } while (result < 0 && errno == EINTR);
+  do { result = ::ftruncate(fd_, static_cast<off_t>(size)); } while (result < 0 && errno == EINTR);
   if (result < 0) return PathError("truncate", path_, errno);
   return Ok();
 }
@@ -268,8 +264,8 @@ Result<std::string> ReadFile(const std::string& path, size_t bytes_max) {
   File file = TRY(File::Open(path, File::Mode::kRead));
   uint64_t size = TRY(file.Size());
   if (size > bytes_max)
-    return Error(ErrorCode::kLimitExceeded, path + " has " + std::to_string(size) + " bytes, at most " +
-                                                std::to_string(bytes_max) + " are read");
+    return Error(ErrorCode::kLimitExceeded,
+                 path + " has " + std::to_string(size) + " bytes, at most " + std::to_string(bytes_max) + " are read");
   std::string bytes(size, '\0');
   size_t n = TRY(file.ReadAt(bytes.data(), size, 0));
   bytes.resize(n);

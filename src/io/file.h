@@ -20,11 +20,11 @@ namespace tailrace::io {
 class File {
  public:
   enum class Mode {
-    kRead,         // must exist
-    kReadWrite,    // must exist
-    kCreate,       // made where missing
-    kCreateNew,    // kAlreadyExists where it exists
-    kTruncate,     // made where missing, emptied where not
+    kRead,       // must exist
+    kReadWrite,  // must exist
+    kCreate,     // made where missing
+    kCreateNew,  // kAlreadyExists where it exists
+    kTruncate,   // made where missing, emptied where not
   };
   /// kNotFound, kAlreadyExists, kPermissionDenied or kIo.
   static Result<File> Open(const std::string& path, Mode mode);
@@ -101,7 +101,8 @@ Status RemoveTree(const std::string& directory);
 Status Rename(const std::string& from, const std::string& to);
 /// kLimitExceeded where the file is larger than `bytes_max`.
 Result<std::string> ReadFile(const std::string& path, size_t bytes_max);
-/// Readers see the old contents or the new, after power loss too: temporary file, fsync, rename, fsync of the directory.
+/// Readers see the old contents or the new, after power loss too: temporary file, fsync, rename, fsync of the
+/// directory.
 Status WriteFileAtomically(const std::string& path, BytesView bytes);
 /// Bytes a user may still write on the file system that holds `path`.
 Result<uint64_t> FreeBytes(const std::string& path);

@@ -1,8 +1,8 @@
 #pragma once
-// The log as the engine, the scheduler and the connectors see it: topics of partitions of records, transactions, groups.
-// Two implementations: broker/embedded_client (called in process, batches read from the mapped segment without a copy)
-// and connectors/kafka (librdkafka, any Apache Kafka cluster). app/ chooses. docs/decisions/0002 says what one commit
-// is on each.
+// The log as the engine, the scheduler and the connectors see it: topics of partitions of records, transactions,
+// groups. Two implementations: broker/embedded_client (called in process, batches read from the mapped segment without
+// a copy) and connectors/kafka (librdkafka, any Apache Kafka cluster). app/ chooses. docs/decisions/0002 says what one
+// commit is on each.
 
 #include <cstdint>
 #include <functional>
@@ -33,8 +33,8 @@ struct TopicDescription {
 };
 
 struct CommittedOffset {
-  int64_t offset = -1;    // the next one to read; -1 = none committed
-  std::string metadata;   // the engine keeps its epoch here
+  int64_t offset = -1;   // the next one to read; -1 = none committed
+  std::string metadata;  // the engine keeps its epoch here
 };
 
 enum class Isolation { kReadUncommitted, kReadCommitted };
@@ -56,15 +56,15 @@ class Reader {
 };
 
 struct RecordToWrite {
-  BytesView key;    // data() == nullptr: no key
-  BytesView value;  // data() == nullptr: tombstone
+  BytesView key;              // data() == nullptr: no key
+  BytesView value;            // data() == nullptr: tombstone
   int64_t timestamp_ms = -1;  // -1: now
   std::span<const HeaderView> headers;
 };
 
 struct OffsetToCommit {
   TopicPartition from;
-  int64_t offset;        // the next one to read
+  int64_t offset;  // the next one to read
   std::string metadata;
 };
 
@@ -107,8 +107,8 @@ class Client {
   virtual Result<int64_t> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) = 0;
 
   /// `offset` -1: earliest, -2: latest. `waker` (may be null) is woken when records arrive; it must outlive the Reader.
-  virtual Result<std::unique_ptr<Reader>> OpenReader(const TopicPartition& partition, int64_t offset, Isolation isolation,
-                                                     Waker* waker) = 0;
+  virtual Result<std::unique_ptr<Reader>> OpenReader(const TopicPartition& partition, int64_t offset,
+                                                     Isolation isolation, Waker* waker) = 0;
   virtual Result<std::unique_ptr<Writer>> OpenWriter() = 0;
   virtual Result<std::unique_ptr<TransactionalWriter>> OpenTransactionalWriter(const std::string& transactional_id) = 0;
 

@@ -1,5 +1,6 @@
 // What acknowledged means: kill -9 at random moments, a full disk.
 
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -28,7 +29,9 @@ Shared* MapShared() {
   return new (p) Shared{};
 }
 
-std::string Value(int64_t offset) { return std::to_string(offset) + std::string(static_cast<size_t>(offset * 7919 % 900), '#'); }
+std::string Value(int64_t offset) {
+  return std::to_string(offset) + std::string(static_cast<size_t>(offset * 7919 % 900), '#');
+}
 
 PartitionOptions Options() {
   PartitionOptions options;
@@ -47,7 +50,8 @@ PartitionOptions Options() {
   for (;;) {
     AppendResult result;
     for (int i = 0; i < 4; i++) {
-      std::string batch = MakeBatch(Value(next), {.producer_id = 1, .producer_epoch = 0, .base_sequence = static_cast<int32_t>(next)});
+      std::string batch =
+          MakeBatch(Value(next), {.producer_id = 1, .producer_epoch = 0, .base_sequence = static_cast<int32_t>(next)});
       result = partition->Append({batch.data(), batch.size()});
       if (!result.ok() || result.base_offset != next) _exit(3);
       int64_t end = ++next;
@@ -102,7 +106,9 @@ TEST(CrashTest, KillMinusNineLosesNothingAcknowledged) {
     // The idempotent producer's last batch is known: sending it again changes nothing.
     int64_t last = static_cast<int64_t>(all->size()) - 1;
     if (last >= 0) {
-      auto again = AppendBytes(**opened, MakeBatch(Value(last), {.producer_id = 1, .producer_epoch = 0, .base_sequence = static_cast<int32_t>(last)}));
+      auto again = AppendBytes(
+          **opened,
+          MakeBatch(Value(last), {.producer_id = 1, .producer_epoch = 0, .base_sequence = static_cast<int32_t>(last)}));
       ASSERT_EQ(again.code, AppendCode::kDuplicateSequence);
       ASSERT_EQ(again.base_offset, last);
     }

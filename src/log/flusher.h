@@ -25,7 +25,7 @@ class Flushable {
 
  private:
   friend class Flusher;
-  bool queued_ = false;      // guarded by the flusher's mutex, likewise below
+  bool queued_ = false;  // guarded by the flusher's mutex, likewise below
   bool running_ = false;
   bool checkpoint_due_ = false;
   bool checkpoint_set_ = false;
@@ -41,8 +41,8 @@ struct FlusherStats {
 class Flusher {
  public:
   struct Options {
-    int threads = 1;                       // fsyncs in flight at once
-    int64_t checkpoint_interval_ms = 5000; // from NoteDirty to Checkpoint
+    int threads = 1;                        // fsyncs in flight at once
+    int64_t checkpoint_interval_ms = 5000;  // from NoteDirty to Checkpoint
   };
   explicit Flusher(Clock& clock);
   Flusher(Clock& clock, Options options);

@@ -105,8 +105,7 @@ uint32_t OffsetIndex::Lookup(int64_t offset) const {
 }
 
 uint32_t OffsetIndex::LookupPosition(uint64_t position, int64_t below) const {
-  size_t after =
-      FirstWhere(file_.count(), [&](size_t i) { return PositionAt(i) > position || OffsetAt(i) >= below; });
+  size_t after = FirstWhere(file_.count(), [&](size_t i) { return PositionAt(i) > position || OffsetAt(i) >= below; });
   return after == 0 ? 0 : PositionAt(after - 1);
 }
 

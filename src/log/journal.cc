@@ -20,10 +20,10 @@ namespace {
 // docs/formats/journal.md. Integers are little-endian.
 constexpr char kFileMagic[8] = {'T', 'R', 'J', 'O', 'U', 'R', 'N', 'L'};
 constexpr uint32_t kVersion = 1;
-constexpr size_t kFileHeaderBytes = 16;   // magic, version, CRC-32C of these twelve bytes
+constexpr size_t kFileHeaderBytes = 16;        // magic, version, CRC-32C of these twelve bytes
 constexpr uint32_t kBatchMagic = 0x3142'4a54;  // "TJB1"
-constexpr size_t kBatchHeaderBytes = 24;  // magic, payload length, synced position (8), CRC-32C, entry count
-constexpr size_t kEntryHeaderBytes = 9;   // kind, key length, value length
+constexpr size_t kBatchHeaderBytes = 24;       // magic, payload length, synced position (8), CRC-32C, entry count
+constexpr size_t kEntryHeaderBytes = 9;        // kind, key length, value length
 constexpr uint8_t kPut = 1;
 constexpr uint8_t kDelete = 2;
 constexpr size_t kSnapshotBatchBytes = 1 << 20;
@@ -115,8 +115,8 @@ class JournalFile final : public Journal, public Flushable, public std::enable_s
 
   Status ReadBatches(BytesView bytes, uint64_t* end);
   Status Apply(BytesView entries, uint32_t count, uint64_t position);
-  Status Write(const JournalBatch& batch);   // REQUIRES: mutex_ held
-  Status RollBack();                         // likewise
+  Status Write(const JournalBatch& batch);  // REQUIRES: mutex_ held
+  Status RollBack();                        // likewise
   void Compact();
   bool WantsCompaction() const {
     return end_ > static_cast<uint64_t>(options_.compact_bytes_min) &&
@@ -130,10 +130,10 @@ class JournalFile final : public Journal, public Flushable, public std::enable_s
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<io::File> file_;
   std::map<std::string, std::string, std::less<>> live_;
-  uint64_t live_bytes_ = 0;  // what live_ would take on disk
-  uint64_t end_ = 0;         // where the next batch goes
-  uint64_t synced_ = 0;      // everything below is on disk
-  std::deque<Waiter> waiters_;  // in order of end
+  uint64_t live_bytes_ = 0;      // what live_ would take on disk
+  uint64_t end_ = 0;             // where the next batch goes
+  uint64_t synced_ = 0;          // everything below is on disk
+  std::deque<Waiter> waiters_;   // in order of end
   bool must_roll_back_ = false;  // a write or a sync failed and the file's tail could not be cut off yet
   bool closed_ = false;
 };
@@ -156,16 +156,17 @@ Status JournalFile::Load() {
   auto mapping = TRY(io::Mapping::Map(*file, size));
   BytesView bytes(mapping->data(), size);
   if (bytes.substr(0, 8) != BytesView(kFileMagic, 8) || Crc32c(bytes.substr(0, 12)) != LoadLe32(bytes.data() + 12))
-    return Corrupt(path_ + ": not a journal, or its first 16 bytes are damaged").Remedy("restore the file from a backup");
+    return Corrupt(path_ + ": not a journal, or its first 16 bytes are damaged")
+        .Remedy("restore the file from a backup");
   if (LoadLe32(bytes.data() + 8) != kVersion)
-    return Unsupported(path_ + ": journal version " + std::to_string(LoadLe32(bytes.data() + 8)) + ", this program reads " +
-                       std::to_string(kVersion))
+    return Unsupported(path_ + ": journal version " + std::to_string(LoadLe32(bytes.data() + 8)) +
+                       ", this program reads " + std::to_string(kVersion))
         .Remedy("use the program version that wrote it");
   file_ = std::move(file);
   TRY(ReadBatches(bytes, &end_));
   if (end_ < size) {
-    LogWarning("journal", path_ + ": dropped a torn tail of " + std::to_string(size - end_) + " bytes at " +
-                              std::to_string(end_));
+    LogWarning("journal",
+               path_ + ": dropped a torn tail of " + std::to_string(size - end_) + " bytes at " + std::to_string(end_));
     TRY(file_->Truncate(end_));
   }
   TRY(file_->SyncData());  // batches of a killed process may still be in the page cache only
@@ -186,8 +187,8 @@ Status JournalFile::ReadBatches(BytesView bytes, uint64_t* end) {
         if (LoadLe32(bytes.data() + next) != kBatchMagic) continue;
         auto later = ParseBatch(bytes.substr(next));
         if (later && later->synced > at)
-          return Corrupt(path_ + ": damaged batch at byte " + std::to_string(at) + ", though it had been synced (the batch at byte " +
-                         std::to_string(next) + " says so)")
+          return Corrupt(path_ + ": damaged batch at byte " + std::to_string(at) +
+                         ", though it had been synced (the batch at byte " + std::to_string(next) + " says so)")
               .Remedy("restore the file from a backup; check the disk");
       }
       break;
@@ -200,7 +201,9 @@ Status JournalFile::ReadBatches(BytesView bytes, uint64_t* end) {
 }
 
 Status JournalFile::Apply(BytesView entries, uint32_t count, uint64_t position) {
-  auto damaged = [&] { return Corrupt(path_ + ": entries that don't fit in the batch at byte " + std::to_string(position)); };
+  auto damaged = [&] {
+    return Corrupt(path_ + ": entries that don't fit in the batch at byte " + std::to_string(position));
+  };
   while (count-- > 0) {
     if (entries.size() < kEntryHeaderBytes) return damaged();
     uint8_t kind = static_cast<uint8_t>(entries[0]);

@@ -63,9 +63,9 @@ class Journal {
   /// Writes the batch; returns once it is on disk. After kIo nothing of the batch stands.
   virtual Status Append(const JournalBatch& batch) = 0;
   /// Writes the batch in the calling thread and returns; `done` is called once from a flusher thread when it is on
-  /// disk, or from the caller's where the write itself failed or nothing has to be synced. `done` may be null: the batch
-  /// becomes durable with a later one (order is kept) or at Close.
-  /// `done` must be cheap and may append to the journal, but not wait for it.
+  /// disk, or from the caller's where the write itself failed or nothing has to be synced. `done` may be null: the
+  /// batch becomes durable with a later one (order is kept) or at Close. `done` must be cheap and may append to the
+  /// journal, but not wait for it.
   virtual void Append(const JournalBatch& batch, Done done) = 0;
 
   /// Syncs. No calls after it.

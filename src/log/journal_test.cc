@@ -1,5 +1,6 @@
 #include "log/journal.h"
 
+#include <gtest/gtest.h>
 #include <atomic>
 #include <map>
 #include <thread>

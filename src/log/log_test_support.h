@@ -1,12 +1,12 @@
 #pragma once
 // For the tests of this module: a temporary directory and batches.
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "io/file.h"
 #include "log/flusher.h"
@@ -50,13 +50,11 @@ inline AppendResult AppendBytes(Partition& partition, std::string bytes) {
   return partition.Append({bytes.data(), bytes.size()});
 }
 
+/// REQUIRES: the append and its flush succeed.
 inline AppendResult AppendDurably(Partition& partition, std::string bytes) {
   AppendResult result = AppendBytes(partition, std::move(bytes));
-  EXPECT_TRUE(result.ok()) << result.message;
-  if (result.ok()) {
-    Status flushed = partition.WaitFlushed(result.end_offset);
-    EXPECT_TRUE(flushed.ok()) << flushed.error().ToString();
-  }
+  CHECK(result.ok());
+  CHECK(partition.WaitFlushed(result.end_offset).ok());
   return result;
 }
 

@@ -26,37 +26,37 @@ namespace tailrace::log {
 class Flusher;
 
 struct PartitionOptions {
-  int64_t segment_bytes = 1 << 30;           // a segment is closed before it outgrows this; at most 2^31 - 1
-  int64_t segment_ms = 7 * 86400'000ll;      // or when its first record is this old
-  int64_t retention_ms = 7 * 86400'000ll;    // -1: for ever
-  int64_t retention_bytes = -1;              // -1: no bound
+  int64_t segment_bytes = 1 << 30;         // a segment is closed before it outgrows this; at most 2^31 - 1
+  int64_t segment_ms = 7 * 86400'000ll;    // or when its first record is this old
+  int64_t retention_ms = 7 * 86400'000ll;  // -1: for ever
+  int64_t retention_bytes = -1;            // -1: no bound
   int32_t index_interval_bytes = 4096;
-  bool log_append_time = false;              // message.timestamp.type=LogAppendTime
-  bool flush_before_ack = true;              // false: the high watermark is the log end at once
-  int64_t checkpoint_bytes = 64 << 20;       // a recovery point at least this often
+  bool log_append_time = false;         // message.timestamp.type=LogAppendTime
+  bool flush_before_ack = true;         // false: the high watermark is the log end at once
+  int64_t checkpoint_bytes = 64 << 20;  // a recovery point at least this often
   int64_t producer_id_expiration_ms = 86400'000;
 };
 
 /// Why an append was refused, named as Kafka's errors.
 enum class AppendCode : uint8_t {
   kNone,
-  kDuplicateSequence,       // already there: base_offset is the original's; answer with success
+  kDuplicateSequence,  // already there: base_offset is the original's; answer with success
   kOutOfOrderSequence,
   kInvalidProducerEpoch,
-  kInvalidTxnState,         // a transactional batch within a non-transactional one's transaction, or alike
-  kCorruptMessage,          // lengths or counts that don't fit
-  kRecordListTooLarge,      // larger than segment_bytes
-  kNotFound,                // the partition was deleted
-  kStorageError,            // disk full or broken: KAFKA_STORAGE_ERROR, retriable
+  kInvalidTxnState,     // a transactional batch within a non-transactional one's transaction, or alike
+  kCorruptMessage,      // lengths or counts that don't fit
+  kRecordListTooLarge,  // larger than segment_bytes
+  kNotFound,            // the partition was deleted
+  kStorageError,        // disk full or broken: KAFKA_STORAGE_ERROR, retriable
 };
 
 struct AppendResult {
   AppendCode code = AppendCode::kNone;
   int64_t base_offset = -1;
-  int64_t end_offset = -1;           // one past the last record: what WhenFlushed waits for
-  int64_t log_append_time_ms = -1;   // set where log_append_time
+  int64_t end_offset = -1;          // one past the last record: what WhenFlushed waits for
+  int64_t log_append_time_ms = -1;  // set where log_append_time
   int64_t log_start_offset = 0;
-  std::string message;               // what a log line says about a refusal
+  std::string message;  // what a log line says about a refusal
   bool ok() const { return code == AppendCode::kNone || code == AppendCode::kDuplicateSequence; }
 };
 
@@ -83,8 +83,8 @@ struct PartitionEnds {
 
 /// What one read found. No bytes: nothing at or above the offset that this isolation may see yet.
 struct ReadResult {
-  FileRange range;       // set by ReadRange
-  SharedBytes bytes;     // set by ReadBytes: the same batches as a view of the mapped segment
+  FileRange range;                          // set by ReadRange
+  SharedBytes bytes;                        // set by ReadBytes: the same batches as a view of the mapped segment
   std::vector<AbortedTransaction> aborted;  // that touch these batches; read_committed only
   PartitionEnds ends;
 };
@@ -150,8 +150,8 @@ class Partition {
   virtual Result<TimestampOffset> MaxTimestamp(Isolation isolation) = 0;
 
   /// Calls `wake` once, when the visible end passes `offset` (is > offset), or at once where it has; also when the
-  /// partition is deleted or its log start moves past `offset`. `wake` must be cheap and must not call this partition. Returns an id for RemoveWaiter;
-  /// 0 where `wake` has been called already.
+  /// partition is deleted or its log start moves past `offset`. `wake` must be cheap and must not call this partition.
+  /// Returns an id for RemoveWaiter; 0 where `wake` has been called already.
   virtual uint64_t AddWaiter(int64_t offset, Isolation isolation, std::function<void()> wake) = 0;
   /// After it returns, `wake` neither runs nor will run. Unknown id: nothing.
   virtual void RemoveWaiter(uint64_t id) = 0;
@@ -167,7 +167,8 @@ class Partition {
 
   /// Syncs and writes a recovery point at the end, so that the next start scans nothing. No appends after it.
   virtual Status Close() = 0;
-  /// Refuses everything from now on, wakes all waiters, removes the directory. Readers who hold ranges or bytes may go on.
+  /// Refuses everything from now on, wakes all waiters, removes the directory. Readers who hold ranges or bytes may go
+  /// on.
   virtual Status Delete() = 0;
 };
 

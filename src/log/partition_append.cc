@@ -37,7 +37,8 @@ AppendResult PartitionImpl::Append(std::span<char> batches) {
       break;
     }
     many.push_back(*batch);
-    if (many.size() > kBatchesPerAppendMax) return Refuse(AppendCode::kRecordListTooLarge, "too many batches in one append");
+    if (many.size() > kBatchesPerAppendMax)
+      return Refuse(AppendCode::kRecordListTooLarge, "too many batches in one append");
     views = many;
   }
   if (views.empty()) return Refuse(AppendCode::kCorruptMessage, "an append without a batch");
@@ -80,8 +81,8 @@ Status PartitionImpl::MakeWritable() {
   return Ok();
 }
 
-AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<const wire::BatchView> views, int64_t now_ms,
-                                         const Marker* marker) {
+AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<const wire::BatchView> views,
+                                         int64_t now_ms, const Marker* marker) {
   AppendResult result;
   result.log_start_offset = log_start_;
   for (size_t i = 0; i < views.size(); i++) {
@@ -113,8 +114,9 @@ AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<cons
   }
 
   if (static_cast<int64_t>(batches.size()) > options_.segment_bytes)
-    return Refuse(AppendCode::kRecordListTooLarge, std::to_string(batches.size()) + " bytes don't fit in a segment of " +
-                                                       std::to_string(options_.segment_bytes));
+    return Refuse(
+        AppendCode::kRecordListTooLarge,
+        std::to_string(batches.size()) + " bytes don't fit in a segment of " + std::to_string(options_.segment_bytes));
   int64_t records = 0;
   for (const wire::BatchView& batch : views) records += batch.last_offset_delta() + 1ll;
   Segment& current = active();
@@ -213,9 +215,8 @@ void PartitionImpl::WhenFlushed(int64_t end_offset, FlushDone done) {
   std::optional<Status> answer;
   {
     std::lock_guard lock(mutex_);
-    bool cut = std::any_of(cut_.begin(), cut_.end(), [&](const auto& range) {
-      return end_offset > range.first && end_offset <= range.second;
-    });
+    bool cut = std::any_of(cut_.begin(), cut_.end(),
+                           [&](const auto& range) { return end_offset > range.first && end_offset <= range.second; });
     if (deleted_) answer = NotFound("partition " + directory_ + " was deleted");
     else if (cut) answer = Error(ErrorCode::kIo, directory_ + ": the records could not be synced to disk");
     else if (end_offset <= flushed_.offset || !options_.flush_before_ack) answer = Ok();

@@ -31,7 +31,8 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   AppendResult Append(std::span<char> batches) override;
   void WhenFlushed(int64_t end_offset, FlushDone done) override;
   Status WaitFlushed(int64_t end_offset) override;
-  AppendResult AppendMarker(int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch, bool commit) override;
+  AppendResult AppendMarker(int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
+                            bool commit) override;
   Result<ReadResult> ReadRange(int64_t offset, uint32_t max_bytes, bool at_least_one, Isolation isolation) override;
   Result<ReadResult> ReadBytes(int64_t offset, uint32_t max_bytes, Isolation isolation) override;
   PartitionEnds Ends() const override;
@@ -53,9 +54,9 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   using SegmentPtr = std::shared_ptr<Segment>;
   // A place between two batches.
   struct Position {
-    int64_t offset = 0;        // of the next record
+    int64_t offset = 0;  // of the next record
     int64_t segment_base = 0;
-    uint64_t bytes = 0;        // in that segment
+    uint64_t bytes = 0;  // in that segment
   };
   struct FlushWaiter {
     int64_t end_offset;
@@ -85,9 +86,9 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
     SegmentPtr segment;
     std::shared_ptr<const io::Mapping> mapping;
     std::shared_ptr<const io::File> file;
-    uint64_t begin = 0;       // position of the first batch
+    uint64_t begin = 0;  // position of the first batch
     uint64_t end = 0;
-    int64_t end_offset = 0;   // one past the last record of the range
+    int64_t end_offset = 0;  // one past the last record of the range
     PartitionEnds ends;
   };
 
@@ -100,14 +101,14 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   Status MakeWritable();
   AppendResult AppendLocked(std::span<char> batches, std::span<const wire::BatchView> views, int64_t now_ms,
                             const Marker* marker = nullptr);
-  void Advance();                       // the high watermark, where it follows the end
+  void Advance();  // the high watermark, where it follows the end
   bool SetHighWatermark(const Position& position);
   Status RollBack();
-  void AfterAppend(bool visible, bool checkpoint, bool note_dirty);  // without mutex_
+  void AfterAppend(bool visible, bool checkpoint, bool note_dirty);                                    // without mutex_
   Result<Located> Locate(int64_t offset, uint32_t max_bytes, bool at_least_one, Isolation isolation);  // without mutex_
   Result<TimestampOffset> FindTime(const SegmentPtr& segment, int64_t timestamp_ms, int64_t limit);    // without mutex_
   int64_t VisibleEnd(Isolation isolation) const;
-  void WakeReaders();                   // without mutex_
+  void WakeReaders();  // without mutex_
   std::deque<FlushWaiter> TakeServed(int64_t end_offset);
   bool SyncAll(bool take_recovery_point, std::string* recovery_point, std::vector<IndexFile::Unwritten>* indexes,
                std::vector<SegmentPtr>* sealing);  // without mutex_
@@ -137,18 +138,18 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   std::vector<SegmentPtr> segments_;  // in order of base; the last one grows
   int64_t log_start_ = 0;
   int64_t end_offset_ = 0;
-  Position flushed_;          // everything before is on disk
-  Position visible_;          // the high watermark
+  Position flushed_;  // everything before is on disk
+  Position visible_;  // the high watermark
   ProducerState producers_;
   std::deque<FlushWaiter> flush_waiters_;  // in order of end_offset
   // Ends that were handed out and then cut off again after a failed fsync: (first, last]. Their offsets are not used
   // again in this process, so that nobody takes a later record for his.
   std::vector<std::pair<int64_t, int64_t>> cut_;
-  bool directory_dirty_ = false;    // files were made and the directory not synced
-  bool must_roll_back_ = false;     // the end of the log is not trusted until RollBack
-  bool tail_torn_ = false;          // a write failed half way and could not be cut off yet
+  bool directory_dirty_ = false;  // files were made and the directory not synced
+  bool must_roll_back_ = false;   // the end of the log is not trusted until RollBack
+  bool tail_torn_ = false;        // a write failed half way and could not be cut off yet
   uint64_t roll_backs_ = 0;
-  bool dirty_noted_ = false;        // the flusher knows that a checkpoint is due
+  bool dirty_noted_ = false;  // the flusher knows that a checkpoint is due
   int64_t bytes_since_checkpoint_ = 0;
   int64_t checkpointed_offset_ = -1;
   bool deleted_ = false;

@@ -23,7 +23,8 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
     int64_t limit, next_base = -1;
     {
       std::lock_guard lock(mutex_);
-      if (deleted_) return NotFound("partition " + name_.topic + "-" + std::to_string(name_.partition) + " was deleted");
+      if (deleted_)
+        return NotFound("partition " + name_.topic + "-" + std::to_string(name_.partition) + " was deleted");
       at.ends = EndsLocked();
       if (offset < log_start_ || offset > end_offset_)
         return InvalidArgument("offset " + std::to_string(offset) + " of " + name_.topic + "-" +
@@ -78,7 +79,8 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
   }
 }
 
-Result<ReadResult> PartitionImpl::ReadRange(int64_t offset, uint32_t max_bytes, bool at_least_one, Isolation isolation) {
+Result<ReadResult> PartitionImpl::ReadRange(int64_t offset, uint32_t max_bytes, bool at_least_one,
+                                            Isolation isolation) {
   Located at = TRY(Locate(offset, max_bytes, at_least_one, isolation));
   ReadResult result;
   result.ends = at.ends;

@@ -149,9 +149,9 @@ Status PartitionImpl::ScanFrom(const RecoveryPoint& point, uint64_t* scanned) {
   for (size_t i = first; i < segments_.size(); i++) {
     Segment& segment = *segments_[i];
     uint64_t from = i == first ? point.at.bytes : 0;
-    bool have_index = TRY(i == first ? segment.LoadGrowing(from, point.index_entries, point.max_timestamp_ms,
-                                                           point.max_timestamp_offset)
-                                     : segment.LoadGrowing(0, 0, -1, -1));
+    bool have_index = TRY(
+        i == first ? segment.LoadGrowing(from, point.index_entries, point.max_timestamp_ms, point.max_timestamp_offset)
+                   : segment.LoadGrowing(0, 0, -1, -1));
     segment.created_ms = now_ms;
     segment.synced_bytes = from;
     if (segment.size() == 0 || (have_index && segment.size() == from)) continue;
@@ -169,7 +169,8 @@ Status PartitionImpl::ScanFrom(const RecoveryPoint& point, uint64_t* scanned) {
       std::string why;
       if (!batch.ok()) why = batch.error().message();
       else if (!batch->CrcMatches()) why = "checksum does not match";
-      else if (batch->base_offset() < end_offset_) why = "offset " + std::to_string(batch->base_offset()) + " after " + std::to_string(end_offset_ - 1);
+      else if (batch->base_offset() < end_offset_)
+        why = "offset " + std::to_string(batch->base_offset()) + " after " + std::to_string(end_offset_ - 1);
       if (!why.empty()) {
         TRY(CutTail(i, at, why));
         break;
@@ -245,8 +246,9 @@ Status PartitionImpl::Recover() {
   visible_ = flushed_;
   producers_.OnHighWatermark(end_offset_);
   if (scanned > 0) {
-    LogDebug("log", directory_ + ": recovered to offset " + std::to_string(end_offset_) + ", " + std::to_string(scanned) +
-                       " bytes checked in " + std::to_string((clock_.MonotonicNs() - start_ns) / 1'000'000) + " ms");
+    LogDebug("log", directory_ + ": recovered to offset " + std::to_string(end_offset_) + ", " +
+                        std::to_string(scanned) + " bytes checked in " +
+                        std::to_string((clock_.MonotonicNs() - start_ns) / 1'000'000) + " ms");
     dirty_noted_ = true;
     flusher_.NoteDirty(shared_from_this());
   }

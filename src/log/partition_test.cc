@@ -1,6 +1,7 @@
 #include "log/partition.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -67,7 +68,8 @@ TEST_F(PartitionTest, AppendsAndReadsBack) {
   auto none = partition->ReadRange(0, 1, false, Isolation::kReadUncommitted);
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(none->range.length, 0u);
-  EXPECT_EQ(partition->ReadRange(4, 100, true, Isolation::kReadUncommitted).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(partition->ReadRange(4, 100, true, Isolation::kReadUncommitted).error().code(),
+            ErrorCode::kInvalidArgument);
 }
 
 TEST_F(PartitionTest, UnflushedIsInvisible) {
@@ -153,10 +155,10 @@ TEST_F(PartitionTest, Transactions) {
   auto batch = [](int64_t id, int32_t sequence, const std::string& value) {
     return MakeBatch(value, {.producer_id = id, .producer_epoch = 0, .base_sequence = sequence, .transactional = true});
   };
-  AppendDurably(*partition, MakeBatch("plain"));        // 0
-  AppendDurably(*partition, batch(1, 0, "one"));        // 1
-  AppendDurably(*partition, batch(2, 0, "two"));        // 2
-  AppendDurably(*partition, MakeBatch("plain2"));       // 3
+  AppendDurably(*partition, MakeBatch("plain"));   // 0
+  AppendDurably(*partition, batch(1, 0, "one"));   // 1
+  AppendDurably(*partition, batch(2, 0, "two"));   // 2
+  AppendDurably(*partition, MakeBatch("plain2"));  // 3
   EXPECT_EQ(partition->Ends().last_stable_offset, 1);
   EXPECT_EQ(ReadAll(*partition, 0, Isolation::kReadCommitted)->size(), 1u);
   auto abort = partition->AppendMarker(1, 0, 3, false);  // 4
@@ -166,7 +168,7 @@ TEST_F(PartitionTest, Transactions) {
   ASSERT_TRUE(partition->WaitFlushed(abort.end_offset).ok());
   EXPECT_EQ(partition->Ends().last_stable_offset, 2);
   EXPECT_EQ(partition->AppendMarker(1, 0, 3, false).end_offset, -1);  // repeated: nothing
-  auto commit = partition->AppendMarker(2, 0, 3, true);  // 5
+  auto commit = partition->AppendMarker(2, 0, 3, true);               // 5
   ASSERT_TRUE(partition->WaitFlushed(commit.end_offset).ok());
   EXPECT_EQ(partition->Ends().last_stable_offset, 6);
   auto check = [&] {
@@ -220,14 +222,10 @@ TEST_F(PartitionTest, MatchesAModel) {
         ASSERT_EQ(result.base_offset, static_cast<int64_t>(model.size()));
         for (const Item& item : items)
           model.push_back({static_cast<int64_t>(model.size()), item.value, item.timestamp_ms});
-        if (random.Below(3) == 0) {
-          ASSERT_TRUE(partition->WaitFlushed(result.end_offset).ok());
-        }
+        if (random.Below(3) == 0) { ASSERT_TRUE(partition->WaitFlushed(result.end_offset).ok()); }
       } else if (dice < 83) {
         ASSERT_TRUE(partition->WaitFlushed(static_cast<int64_t>(model.size())).ok());
-        if (random.Below(2)) {
-          ASSERT_TRUE(partition->Close().ok());
-        }
+        if (random.Below(2)) { ASSERT_TRUE(partition->Close().ok()); }
         Drop(partition);
         std::vector<std::string> lost;
         if (random.Below(3) == 0) lost = Files(random.Below(2) ? ".index" : ".timeindex");
@@ -293,7 +291,9 @@ TEST_F(PartitionTest, TornTailAtEveryByte) {
       auto partition = Open();
       ASSERT_NE(partition, nullptr);
       int64_t expected = 0;
-      while (static_cast<size_t>(expected) + 1 < boundaries.size() && boundaries[static_cast<size_t>(expected) + 1] <= cut) expected++;
+      while (static_cast<size_t>(expected) + 1 < boundaries.size() &&
+             boundaries[static_cast<size_t>(expected) + 1] <= cut)
+        expected++;
       ASSERT_EQ(partition->Ends().high_watermark, expected) << "cut at " << cut;
       ASSERT_EQ(ReadAll(*partition, 0, Isolation::kReadUncommitted)->size(), static_cast<size_t>(expected));
       ASSERT_EQ(AppendDurably(*partition, MakeBatch("on")).base_offset, expected);
@@ -368,7 +368,8 @@ TEST_F(PartitionTest, RetentionBySizeAndTime) {
   EXPECT_EQ(partition->Ends().high_watermark, 41);
 }
 
-// fsync fails: the records it was for are cut off and their producers told; what was acknowledged stays; then it goes on.
+// fsync fails: the records it was for are cut off and their producers told; what was acknowledged stays; then it goes
+// on.
 TEST_F(PartitionTest, FailedFsync) {
   SetUpLogging(LogLevel::kError, false);
   options.segment_bytes = 2000;
@@ -406,7 +407,8 @@ TEST_F(PartitionTest, FailedFsync) {
     auto all = ReadAll(*partition, 0, Isolation::kReadUncommitted);
     ASSERT_TRUE(all.ok()) << all.error().ToString();
     ASSERT_EQ(all->size(), 14u);
-    for (size_t i = 0; i < 14; i++) EXPECT_EQ((*all)[i].value.substr(0, 1 + std::to_string(i).size()), "v" + std::to_string(i));
+    for (size_t i = 0; i < 14; i++)
+      EXPECT_EQ((*all)[i].value.substr(0, 1 + std::to_string(i).size()), "v" + std::to_string(i));
   };
   check();
   Drop(partition);

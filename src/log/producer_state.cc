@@ -75,7 +75,8 @@ bool ProducerState::MarkerIsThere(int64_t producer_id, int16_t epoch) const {
 
 AppendCode ProducerState::CheckMarker(int64_t producer_id, int16_t epoch) const {
   auto found = producers_.find(producer_id);
-  return found != producers_.end() && epoch < found->second.epoch ? AppendCode::kInvalidProducerEpoch : AppendCode::kNone;
+  return found != producers_.end() && epoch < found->second.epoch ? AppendCode::kInvalidProducerEpoch
+                                                                  : AppendCode::kNone;
 }
 
 void ProducerState::UpdateMarker(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch, bool commit,

@@ -82,9 +82,9 @@ class ProducerState {
   };
 
   std::unordered_map<int64_t, Entry> producers_;
-  std::map<int64_t, int64_t> open_;   // first offset to producer id
-  std::deque<Ended> ended_;           // markers at or above the high watermark
-  std::vector<Aborted> aborted_;      // in order of marker
+  std::map<int64_t, int64_t> open_;  // first offset to producer id
+  std::deque<Ended> ended_;          // markers at or above the high watermark
+  std::vector<Aborted> aborted_;     // in order of marker
 };
 
 }  // namespace tailrace::log

@@ -21,7 +21,8 @@ Segment::Segment(const std::string& directory, int64_t base)
 
 Result<std::shared_ptr<Segment>> Segment::Create(const std::string& directory, int64_t base, uint64_t capacity) {
   std::shared_ptr<Segment> segment(new Segment(directory, base));
-  segment->file_ = std::make_shared<io::File>(TRY(io::File::Open(segment->prefix_ + ".log", io::File::Mode::kCreateNew)));
+  segment->file_ =
+      std::make_shared<io::File>(TRY(io::File::Open(segment->prefix_ + ".log", io::File::Mode::kCreateNew)));
   segment->capacity_ = capacity;
   segment->has_indexes_ = true;
   // Leftovers of a segment of this name that was cut off would be taken for ours.
@@ -32,7 +33,8 @@ Result<std::shared_ptr<Segment>> Segment::Create(const std::string& directory, i
 
 Result<std::shared_ptr<Segment>> Segment::Open(const std::string& directory, int64_t base, uint64_t capacity) {
   std::shared_ptr<Segment> segment(new Segment(directory, base));
-  segment->file_ = std::make_shared<io::File>(TRY(io::File::Open(segment->prefix_ + ".log", io::File::Mode::kReadWrite)));
+  segment->file_ =
+      std::make_shared<io::File>(TRY(io::File::Open(segment->prefix_ + ".log", io::File::Mode::kReadWrite)));
   segment->size_ = TRY(segment->file_->Size());
   segment->capacity_ = std::max(capacity, segment->size_);
   return segment;
@@ -141,7 +143,8 @@ void Segment::Seal() {
   seal_pending = false;
 }
 
-Result<wire::BatchView> BatchAt(const io::Mapping& mapping, uint64_t position, uint64_t limit, const std::string& path) {
+Result<wire::BatchView> BatchAt(const io::Mapping& mapping, uint64_t position, uint64_t limit,
+                                const std::string& path) {
   auto batch = wire::BatchView::Parse({mapping.data() + position, limit - position});
   if (batch.ok()) return batch;
   return std::move(batch).error().At({path, 0, 0}).Context("damaged batch at byte " + std::to_string(position));

@@ -64,9 +64,9 @@ class Segment {
   /// Last offset of the first batch with that timestamp.
   int64_t max_timestamp_offset() const { return max_timestamp_offset_; }
 
-  uint64_t synced_bytes = 0;   // of the file; set by the partition
-  int64_t created_ms = 0;      // wall clock; set by the partition
-  bool seal_pending = false;   // closed, index files not complete yet
+  uint64_t synced_bytes = 0;  // of the file; set by the partition
+  int64_t created_ms = 0;     // wall clock; set by the partition
+  bool seal_pending = false;  // closed, index files not complete yet
 
  private:
   Segment(const std::string& directory, int64_t base);
@@ -85,7 +85,8 @@ class Segment {
   int64_t max_timestamp_offset_ = -1;
 };
 
-/// The batch at `position` of a mapped segment, of which bytes below `limit` are written. kCorrupt with file and position.
+/// The batch at `position` of a mapped segment, of which bytes below `limit` are written. kCorrupt with file and
+/// position.
 Result<wire::BatchView> BatchAt(const io::Mapping& mapping, uint64_t position, uint64_t limit, const std::string& path);
 
 }  // namespace tailrace::log
