@@ -50,6 +50,7 @@ class StateReader {
   __int128 I128() { return Get<__int128>(); }
   double F64() { return Get<double>(); }
   void Fixed(void* p, size_t n) {
+    if (n == 0) return;  // p may be null
     if (n > in_.size()) {
       Fail();
       __builtin_memset(p, 0, n);
