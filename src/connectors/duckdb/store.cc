@@ -148,12 +148,13 @@ class StoreImpl final : public Store {
       result.set = true;
       if (duckdb_execute_pending(pending.handle, &result.handle) != DuckDBSuccess)
         return FromDuckdb(duckdb_result_error(&result.handle));
-      TRY(Fetch(result.handle, i + 1 == count ? options.row_limit : 0, i + 1 == count, out));
+      TRY(Fetch(result.handle, options, i + 1 == count, out));
     }
     return Ok();
   }
 
-  static Status Fetch(duckdb_result& result, uint64_t row_limit, bool keep, QueryResult* out) {
+  static Status Fetch(duckdb_result& result, const QueryOptions& options, bool keep, QueryResult* out) {
+    const uint64_t row_limit = options.row_limit;
     data::Schema schema;
     std::vector<duckdb_logical_type> logical;
     struct Destroy {
@@ -188,11 +189,12 @@ class StoreImpl final : public Store {
       }
       idx_t rows = duckdb_data_chunk_get_size(chunk);
       if (keep && rows_come) {
-        if (out->rows.size() + rows > row_limit) {
-          rows = row_limit - out->rows.size();
+        if (out->row_count + rows > row_limit) {
+          rows = row_limit - out->row_count;
           out->truncated = true;
         }
-        Status appended = rows ? Append(chunk, rows, schema, logical, *encoder, out) : Ok();
+        Status appended = rows ? Append(chunk, rows, schema, logical, options, *encoder, out) : Ok();
+        out->row_count += rows;
         if (!appended.ok()) {
           duckdb_destroy_data_chunk(&chunk);
           return appended;
@@ -207,15 +209,19 @@ class StoreImpl final : public Store {
   }
 
   static Status Append(duckdb_data_chunk chunk, idx_t rows, const data::Schema& schema,
-                       std::vector<duckdb_logical_type>& logical, data::Encoder& encoder, QueryResult* out) {
+                       std::vector<duckdb_logical_type>& logical, const QueryOptions& options, data::Encoder& encoder,
+                       QueryResult* out) {
     data::Arena arena;
     data::Batch batch;
     batch.rows = static_cast<uint32_t>(rows);
     for (size_t c = 0; c < schema.size(); c++)
       batch.columns.push_back(ReadVector(duckdb_data_chunk_get_vector(chunk, c), logical[c], schema[c].type, rows, arena));
-    std::vector<BytesView> values;
-    TRY(encoder.Encode(batch, &values));
-    for (BytesView value : values) out->json.emplace_back(value);
+    if (options.json) {
+      std::vector<BytesView> values;
+      TRY(encoder.Encode(batch, &values));
+      for (BytesView value : values) out->json.emplace_back(value);
+    }
+    if (!options.text) return Ok();
     size_t first = out->rows.size();
     out->rows.resize(first + rows, std::vector<std::optional<std::string>>(schema.size()));
     for (size_t c = 0; c < schema.size(); c++) {
