@@ -3,6 +3,7 @@
 // event; every transition is a metadata transaction before anyone sees it.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,13 +20,19 @@ class Client;
 namespace tailrace::stream {
 class JobManager;
 }
+namespace tailrace::connectors {
+class GeneratorManager;
+}
+namespace tailrace::connectors {
+class GeneratorManager;
+}
 
 namespace tailrace::workflow {
 
 struct DagSummary {
   std::string dag_id, file, schedule, description, error;  // error: why the file does not load, with its place
   bool paused = false;
-  std::vector<std::string> task_ids;   // in topological order
+  std::vector<std::string> task_ids;  // in topological order
   std::optional<int64_t> next_run_ms;
   std::string last_run_state;
 };
@@ -39,17 +46,37 @@ struct DagRunInfo {
 struct TaskInstanceInfo {
   std::string dag_id, run_id, task_id, state, operator_name, pool, queue, note;
   int try_number = 0, max_tries = 0;
-  std::optional<int64_t> start_date_ms, end_date_ms, next_retry_ms;
+  std::optional<int64_t> queued_at_ms, start_date_ms, end_date_ms, next_retry_ms;
+};
+
+struct TaskTryInfo {
+  int try_number = 0;
+  std::string state, note;
+  std::optional<int64_t> start_date_ms, end_date_ms;
+};
+
+struct AlertInfo {
+  int64_t at_ms = 0;
+  std::string severity, source, message, detail_json;
+};
+
+struct SlaMissInfo {
+  std::string dag_id, run_id, task_id;
+  int64_t at_ms = 0;
 };
 
 struct SchedulerOptions {
-  std::string dags_dir;          // *.yaml, rescanned on change (inotify)
-  std::string data_dir;          // metadata.sqlite, logs/dag_id/run_id/task_id/try.log
-  std::string base_dir;          // the project: cwd of bash tasks, relative paths
-  std::string kafka_bootstrap;   // given to tasks as TAILRACE_KAFKA
-  std::string http_url;          // given to tasks as TAILRACE_URL
+  std::string dags_dir;         // *.yaml, rescanned on change (inotify)
+  std::string data_dir;         // metadata.sqlite, logs/dag_id/run_id/task_id/try.log
+  std::string base_dir;         // the project: cwd of bash tasks, relative paths
+  std::string kafka_bootstrap;  // given to tasks as TAILRACE_KAFKA
+  std::string http_url;         // given to tasks as TAILRACE_URL
   int parallelism = 32;
   int max_active_tasks = 16, max_active_runs = 16;
+  std::map<std::string, int> pools;               // of tailrace.yaml; DAG files may declare more
+  std::map<std::string, std::string> stores;      // name -> DuckDB file, for `store:` of SQL operators
+  bool log_to_stdout = false;                     // task logs also there (dag test)
+  std::string alert_topic = "monitoring_events";  // alerts also go there as JSON records; empty: they don't
 };
 
 /// What operators work on besides processes. Everything outlives the scheduler; any of them may be null, and an
@@ -57,6 +84,7 @@ struct SchedulerOptions {
 struct OperatorServices {
   log::Client* log = nullptr;
   stream::JobManager* jobs = nullptr;
+  connectors::GeneratorManager* generators = nullptr;
 };
 
 /// Thread-safe.
@@ -81,9 +109,19 @@ class Scheduler {
                                       int try_number) = 0;
   virtual Result<std::string> XCom(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
                                    const std::string& key) = 0;
+  /// Every try that ended, oldest first.
+  virtual Result<std::vector<TaskTryInfo>> Tries(const std::string& dag_id, const std::string& run_id,
+                                                 const std::string& task_id) = 0;
+  /// Newest first.
+  virtual Result<std::vector<AlertInfo>> Alerts(int limit) = 0;
+  virtual Result<std::vector<SlaMissInfo>> SlaMisses(const std::string& dag_id, int limit) = 0;
+  virtual Result<std::string> Variable(const std::string& key) = 0;
+  virtual Status SetVariable(const std::string& key, const std::string& value) = 0;
+  virtual Result<std::map<std::string, std::string>> Variables() = 0;
   virtual Status SetPaused(const std::string& dag_id, bool paused) = 0;
   /// Task instances (and what is downstream) back to none, so that they run again; the run becomes running.
-  virtual Status Clear(const std::string& dag_id, const std::string& run_id, const std::string& task_id, bool downstream) = 0;
+  virtual Status Clear(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
+                       bool downstream) = 0;
   virtual Status SetTaskState(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
                               const std::string& state) = 0;
   /// Up to `count` coming data intervals of a scheduled DAG: (start, end) in ms.
