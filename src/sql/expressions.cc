@@ -10,6 +10,7 @@
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/function/scalar/struct_utils.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
@@ -35,6 +36,7 @@ struct Shared {
   // evaluation; empty for others.
   std::vector<std::vector<int>> paths;
   std::vector<int> evaluated;       // indices of expressions without a path, in order
+  std::vector<bool> copy_strings;   // of each evaluated one: its strings may lie in a function's own memory
   std::vector<int> used;            // columns of the input that `evaluated` read
   std::vector<LogicalType> used_types;
   data::Schema output;
@@ -64,6 +66,17 @@ void ForEachReference(duckdb::Expression& expression, const std::function<void(d
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF)
     visit(expression.Cast<duckdb::BoundReferenceExpression>());
   duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { ForEachReference(child, visit); });
+}
+
+// Functions with a state of their own (JSON's, for one) may give strings that lie in it and are gone at the next batch.
+bool HasLocalState(const duckdb::Expression& expression) {
+  bool found = false;
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION)
+    found = expression.Cast<duckdb::BoundFunctionExpression>().function.init_local_state != nullptr;
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST)
+    found = expression.Cast<duckdb::BoundCastExpression>().bound_cast.init_local_state != nullptr;
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) { found |= HasLocalState(child); });
+  return found;
 }
 
 uint64_t Words(uint64_t rows) { return (rows + 63) / 64; }
@@ -135,6 +148,7 @@ struct ResultBlock {
   std::vector<std::unique_ptr<Vector>> vectors;
   std::vector<std::unique_ptr<Vector>> copies;  // of nested results
   std::vector<duckdb::data_ptr_t> arrays;       // the vectors' own
+  data::Arena strings;
 };
 
 constexpr size_t kBlocksMax = 8;
@@ -236,6 +250,7 @@ class DuckExpressions final : public Expressions {
           block->caches[i].ResetFromCache(*block->vectors[i]);
           block->copies[i].reset();
         }
+        block->strings.Reset();
         return block;
       }
     auto block = std::make_shared<ResultBlock>();
@@ -292,11 +307,19 @@ class DuckExpressions final : public Expressions {
                             FlatVector::GetData(vector) != block->arrays[i];
       vector.Flatten(in.rows);
       out->columns[e] = ColumnOf(vector, type);
-      if (!borrowed) continue;
-      std::memcpy(block->arrays[i], out->columns[e].data, static_cast<size_t>(in.rows) * type.ValueSize());
-      out->columns[e].data = block->arrays[i];
+      if (borrowed) {
+        std::memcpy(block->arrays[i], out->columns[e].data, static_cast<size_t>(in.rows) * type.ValueSize());
+        out->columns[e].data = block->arrays[i];
+      }
+      if (shared_->copy_strings[i]) CopyStrings(&out->columns[e], in.rows, &block->strings);
     }
     out->owners.push_back(block);
+  }
+
+  static void CopyStrings(data::Column* column, uint32_t rows, data::Arena* arena) {
+    auto* strings = column->Values<data::StringRef>();
+    for (uint32_t row = 0; row < rows; row++)
+      if (column->IsValid(row) && strings[row].size() > data::StringRef::kInlined) strings[row] = arena->Copy(strings[row].view());
   }
 
   uint32_t RunSelect(const Batch& in, uint32_t* selection) {
@@ -392,6 +415,8 @@ std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection>
     if (path.size() == 1) type = input[static_cast<size_t>(path[0])].type;  // names of fields as declared
     if (path.empty()) {
       shared->evaluated.push_back(static_cast<int>(e));
+      const bool text = type->id == TypeId::kVarchar || type->id == TypeId::kBlob;
+      shared->copy_strings.push_back(text && HasLocalState(*expression));
       ForEachReference(*expression, [&](duckdb::BoundReferenceExpression& reference) {
         const int column = static_cast<int>(reference.index);
         auto at = std::find(shared->used.begin(), shared->used.end(), column);
