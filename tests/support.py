@@ -48,7 +48,8 @@ class Platform:
         self.http = self.ready["http"]
         # A restart comes back on the same ports, so that clients find it again.
         self.kafka_port = int(self.kafka.rsplit(":", 1)[1])
-        self.http_port = int(self.http.rsplit(":", 1)[1].strip("/"))
+        if self.http:  # not with --broker-only
+            self.http_port = int(self.http.rsplit(":", 1)[1].strip("/"))
         return self
 
     def kill(self):
