@@ -22,8 +22,10 @@ using data::TypeId;
 namespace {
 
 // Off: what would use that nothing lies in DuckDB, or what turns a query into operators that only a finite input has.
+// build_side_probe_side stays on although nothing is joined: it resolves the types of the plan again after unused columns
+// went, without which ExtractPlan refuses a UNION ALL of filtered inputs ("inequal num bindings/types").
 constexpr const char* kDisabledOptimizers =
-    "statistics_propagation,empty_result_pullup,in_clause,join_order,build_side_probe_side,compressed_materialization,"
+    "statistics_propagation,empty_result_pullup,in_clause,join_order,compressed_materialization,"
     "late_materialization,top_n,limit_pushdown,sampling_pushdown,join_filter_pushdown,materialized_cte,cte_filter_pusher,"
     "column_lifetime,reorder_filter,duplicate_groups";
 
