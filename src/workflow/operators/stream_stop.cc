@@ -2,6 +2,7 @@
 
 #include "stream/job_manager.h"
 #include "workflow/jinja/template.h"
+#include "workflow/operators/generator_stop.h"
 #include "workflow/operators/list.h"
 
 namespace tailrace::workflow {
@@ -13,6 +14,8 @@ class StreamStop final : public Operator {
   Result<Outcome> Execute(TaskContext& context) override {
     stream::JobManager* jobs = context.environment.services.jobs;
     if (jobs == nullptr) return Unsupported("no streaming engine is configured for this scheduler");
+    // What feeds the jobs goes first, so that they end with nothing left to read.
+    if (List generators = TRY(context.Values("generators")); !generators.empty()) TRY(StopGenerators(context, generators));
     Map stopped;
     List names = TRY(context.Values("name"));
     for (const Value& name : TRY(context.Values("names"))) names.push_back(name);

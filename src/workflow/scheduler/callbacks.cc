@@ -134,6 +134,15 @@ Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Call
     if (response.status >= 300) return Error(ErrorCode::kUnavailable, fmt::format("status {}", response.status));
     return {};
   }
+  if (callback.kind == "trigger_dag") {
+    // A run's event triggers once: a callback repeated after a crash finds the run it made.
+    const std::string dag_id = TextOf(config, "dag_id", "");
+    const std::string run_id = fmt::format("triggered__{}__{}", r.row.dag_id, r.row.run_id);
+    const Value* conf = config.Find("conf");
+    Result<DagRunInfo> run = environment.trigger(dag_id, conf && conf->is_map() ? ToJson(*conf) : "{}", run_id, std::nullopt);
+    if (!run.ok() && run.error().code() != ErrorCode::kAlreadyExists) return std::move(run).error();
+    return {};
+  }
   return InvalidArgument("unknown callback " + callback.kind);
 }
 
