@@ -51,6 +51,7 @@ inline constexpr SqlMacro kFlinkFunctions[] = {
     {"regexp(s, pattern)", "regexp_matches(s, pattern)"},
     {"initcap(s)",
      "array_to_string(list_transform(string_split(lower(s), ' '), lambda w: upper(w[1:1]) || w[2:]), ' ')"},
+    {"count_char(s, c)", "CAST(length(s) - length(replace(s, c, '')) AS BIGINT)"},  // Nexmark's user-defined function
     {"startswith(s, prefix)", "starts_with(s, prefix)"},
     {"endswith(s, suffix)", "ends_with(s, suffix)"},
     {"is_alpha(s)", "regexp_full_match(s, '[A-Za-z]+')"},

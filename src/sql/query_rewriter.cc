@@ -151,6 +151,14 @@ class Rewriter {
           continue;
         }
       }
+      if (call && token.Is("REGEXP_EXTRACT")) {  // null where nothing matches, as in Flink; DuckDB gives an empty string
+        const size_t close = TRY(Close(i + 1));
+        out.Add("nullif(regexp_extract(", source_, token.begin);
+        out.Add(TRY(Range(i + 2, close, named, depth + 1)));
+        out.Add("), '')");
+        i = close + 1;
+        continue;
+      }
       if (token.IsSymbol("(")) {
         const size_t close = TRY(Close(i));
         out.Copy(source_, token.begin, token.end);
