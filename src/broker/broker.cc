@@ -95,8 +95,8 @@ class BrokerImpl final : public Broker {
 
   BrokerStats Stats() override {
     BrokerStats stats;
-    stats.messages_in = metrics_.messages_in;
-    stats.bytes_in = metrics_.bytes_in;
+    stats.messages_in = topics_->traffic().messages;
+    stats.bytes_in = topics_->traffic().bytes;
     stats.bytes_out = metrics_.bytes_out;
     if (server_) stats.connections = server_->stats().connections;
     log::FlusherStats flusher = flusher_->stats();

@@ -181,6 +181,7 @@ Status BatchWriter::AppendBatch(Target& target) {
       default: return Error(ErrorCode::kConflict, what);
     }
   }
+  topics_.traffic().Count(static_cast<uint64_t>(count), batch.size());
   target.next_sequence = static_cast<int32_t>((static_cast<int64_t>(target.next_sequence) + count) & 0x7fffffff);
   if (target.end_offset < 0) unsynced_.push_back(&target);
   target.end_offset = result.end_offset;

@@ -29,9 +29,7 @@ struct ApiCounters {
 };
 
 struct Metrics {
-  std::atomic<uint64_t> messages_in{0};  // records appended, over the network and in process
-  std::atomic<uint64_t> bytes_in{0};     // their batches
-  std::atomic<uint64_t> bytes_out{0};    // batches read
+  std::atomic<uint64_t> bytes_out{0};  // batches sent to clients
   std::array<ApiCounters, std::size(wire::kApis)> apis;  // in the order of the table
 };
 

@@ -3,6 +3,7 @@
 // (keys "t/", "b/" and "c/" of DATA_DIR/meta.journal, docs/formats/broker-metadata.md).
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -50,6 +51,16 @@ using TopicPtr = std::shared_ptr<const Topic>;
 /// Kafka's rules: 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..".
 Status CheckTopicName(std::string_view name);
 
+/// What was appended since start, over the network and in process.
+struct AppendTraffic {
+  std::atomic<uint64_t> messages{0};
+  std::atomic<uint64_t> bytes{0};  // of batches
+  void Count(uint64_t records, uint64_t batch_bytes) {
+    messages.fetch_add(records, std::memory_order_relaxed);
+    bytes.fetch_add(batch_bytes, std::memory_order_relaxed);
+  }
+};
+
 /// Thread-safe. Look-ups take a lock for some ten nanoseconds; changes are on disk before they return.
 class TopicManager {
  public:
@@ -87,6 +98,8 @@ class TopicManager {
   /// The options with the dynamic configs over them.
   std::shared_ptr<const BrokerOptions> effective_options() const;
 
+  /// Whoever appends to a partition counts here.
+  AppendTraffic& traffic() { return traffic_; }
   /// Made on the first start, or taken from the options.
   const std::string& cluster_id() const { return cluster_id_; }
   /// Called after each change of the set of topics or partitions, outside of locks. One listener; set before use.
@@ -109,6 +122,7 @@ class TopicManager {
   Clock& clock_;
   log::Flusher& flusher_;
   std::string cluster_id_;
+  AppendTraffic traffic_;
   std::function<void(const std::string&)> listener_;
 
   std::mutex change_mutex_;  // one change at a time; taken before mutex_

@@ -80,8 +80,7 @@ ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partitio
     return outcome;
   }
   if (outcome.result.code == log::AppendCode::kNone) {
-    parts.metrics.messages_in.fetch_add(count, std::memory_order_relaxed);
-    parts.metrics.bytes_in.fetch_add(records.view.size(), std::memory_order_relaxed);
+    parts.topics.traffic().Count(count, records.view.size());
   }
   return outcome;
 }
