@@ -14,8 +14,10 @@ namespace {
 constexpr int64_t kTickMs = 100;
 constexpr int64_t kIdleLogMs = 100;   // sources on the log wake us
 constexpr int64_t kIdleOtherMs = 10;  // others (generators, growing files) are asked
-/// Checkpoints take at most about one part in so many of the time, however large the state.
-constexpr int64_t kCheckpointShare = 10;
+/// Checkpoints of a large state take at most about one part in so many of the time; those of a small one wait for the disk
+/// rather than use it, and rows in flight should not wait ten times as long because the disk is slow.
+constexpr int64_t kCheckpointShareLarge = 10, kCheckpointShareSmall = 2;
+constexpr int64_t kLargeStateBytes = 4 << 20;
 
 const char* kFreshRemedy =
     "start with --fresh to begin anew (results already written stay), give the job another pipeline.name, or undo the change";
@@ -142,7 +144,8 @@ Status Pipeline::EnsureBegun() {
 Status Pipeline::SendBad() {
   if (bad_.empty()) return {};
   TRY(EnsureBegun());
-  counters_.bad_records.fetch_add(bad_.size(), std::memory_order_relaxed);
+  uint64_t late = static_cast<uint64_t>(std::count_if(bad_.begin(), bad_.end(), [](auto& b) { return b.stage == "late"; }));
+  counters_.bad_records.fetch_add(bad_.size() - late, std::memory_order_relaxed);  // late rows have their own counter
   TRY(connectors_.WriteBadRecords(bad_, connector_context_));
   bad_.clear();
   return {};
@@ -199,7 +202,7 @@ Result<Pipeline::Step> Pipeline::Run(int64_t* idle_ms) {
     TRY(EndEpoch());
     return Step::kFinished;
   }
-  int64_t interval = std::max(options_.settings.checkpoint_interval_ms, checkpoint_duration_ms_ * kCheckpointShare);
+  int64_t interval = std::max(options_.settings.checkpoint_interval_ms, checkpoint_duration_ms_ * (state_bytes_ > kLargeStateBytes ? kCheckpointShareLarge : kCheckpointShareSmall));
   int64_t due_ms = last_end_ms_ + interval - now;
   if (dirty_ && due_ms <= 0) TRY(EndEpoch());
   if (now - last_publish_ms_ >= kTickMs) Publish();
