@@ -182,8 +182,7 @@ class PlatformImpl final : public Platform {
     auto port = broker_->Listen(s.String("bind.address"), s.Port("port.kafka"));
     if (!port.ok()) {
       Error error = std::move(port).error();
-      if (error.code() == ErrorCode::kConflict && error.remedy().empty())
-        return std::move(error).Remedy("stop that program or give --port-kafka another port (0 = any free one)");
+      if (error.code() == ErrorCode::kConflict) return std::move(error).Remedy("stop that program or give --port-kafka another port (0 = any free one)");
       return error;
     }
     const broker::BrokerOptions defaults = MakeBrokerOptions(s, data_dir_->path());
@@ -279,6 +278,7 @@ class PlatformImpl final : public Platform {
     o.max_active_tasks = static_cast<int>(s.Int("workflow.max.active.tasks"));
     o.max_active_runs = static_cast<int>(s.Int("workflow.max.active.runs"));
     o.pools = pools_;
+    for (const api::Store& store : services_.stores) o.stores[store.name] = store.path;
     o.alert_topic.clear();
     if (options_.project)
       for (const auto& topic : options_.project->topics)

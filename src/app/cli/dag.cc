@@ -71,7 +71,10 @@ Result<int> Test(const Invocation& invocation, const DagOptions& options) {
   o.kafka_bootstrap = KafkaBootstrap(invocation);
   o.http_url = PlatformUrl(invocation);
   if (project)
+  {
     for (const auto& pool : project->pools) o.pools[pool.name] = pool.slots;
+    for (const auto& store : project->stores) o.stores[store.name] = store.path.starts_with('/') ? store.path : project->dir + "/" + store.path;
+  }
   o.alert_topic.clear();
   const std::string conf = TRY(CheckConf(options.conf));
   // The embedded platform, so that operators find a log and an engine; a running one keeps its data directory to itself.
