@@ -232,14 +232,16 @@ Status JobLog::WriteBadRecords(const std::vector<stream::BadRecord>& bad, const 
   State& state = *state_;
   log::Client* client = state.has_commit_point ? state.transaction_client : state.clients.Default();
   if (!client) return WriteBadRecordsToFile(bad, context);
-  std::string topic = Setting(state.settings, "errors.topic", "error_events");
-  if (!state.error_topics_made.contains({client, topic})) {
-    TRY(CreateTopicWhereMissing(client, topic));
-    state.error_topics_made.insert({client, topic});
-  }
+  const std::string errors_topic = Setting(state.settings, "errors.topic", "error_events");
+  const std::string late_topic = Setting(state.settings, "late.topic", errors_topic);
   log::Writer* writer = TRY(WriterFor(client, state.has_commit_point));
   int64_t now_ms = state.clients.services().clock->NowMs();
   for (const stream::BadRecord& record : bad) {
+    const std::string& topic = record.stage == "late" ? late_topic : errors_topic;
+    if (!state.error_topics_made.contains({client, topic})) {
+      TRY(CreateTopicWhereMissing(client, topic));
+      state.error_topics_made.insert({client, topic});
+    }
     std::string value = BadRecordJson(record, context.job, now_ms);
     std::string partition = std::to_string(record.from.partition), offset = std::to_string(record.offset);
     // Kafka Connect's names for the headers of its dead letter queue.

@@ -196,9 +196,11 @@ Result<std::unique_ptr<log::Reader>> ConsumerPool::OpenReader(const TopicPartiti
                      {"enable.partition.eof", "true"},
                      {"fetch.wait.max.ms", "100"},
                      {"fetch.error.backoff.ms", "50"},
-                     {"queued.min.messages", "50000"},
-                     {"queued.max.messages.kbytes", "32768"},
-                     {"fetch.message.max.bytes", "4194304"}}));
+                     // librdkafka 2.0 looks only once a second whether a full queue has room again, so the queue must
+                     // hold a second's worth: with 32 MB a job reads 0.2 million bids/s, with this 1.1.
+                     {"queued.min.messages", "10000000"},
+                     {"queued.max.messages.kbytes", "131072"},
+                     {"fetch.message.max.bytes", "8388608"}}));
       consumer->handle = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
       consumer->in_use.insert(partition);
       consumers_.push_back(consumer);
