@@ -133,6 +133,57 @@ BENCHMARK(AppendDurable)
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 
+// Twelve partitions, one batch each in turn, 60 in flight, `range(0)` fsyncs at a time.
+void AppendDurable12(benchmark::State& state) {
+  SetUpLogging(LogLevel::kError, false);
+  std::string directory = MakeDirectory();
+  {
+    log::Flusher flusher(Clock::System(), {.threads = static_cast<int>(state.range(0))});
+    std::vector<std::shared_ptr<log::Partition>> partitions;
+    log::PartitionOptions options;
+    options.segment_bytes = 64 << 20;
+    options.retention_ms = -1;
+    options.retention_bytes = 100 << 20;
+    options.flush_before_ack = state.range(1) != 0;
+    for (int32_t i = 0; i < 12; i++)
+      partitions.push_back(
+          *log::Partition::Open(directory + "/t-" + std::to_string(i), {"t", i}, options, Clock::System(), flusher));
+    std::string batch = MakeBatch(64 << 10, 100);
+    std::atomic<int64_t> acknowledged{0};
+    int64_t appended = 0;
+    for (auto _ : state) {
+      auto view = wire::BatchView::Parse(batch);
+      if (!view->CrcMatches()) abort();
+      for (int64_t seen; appended - (seen = acknowledged.load()) >= 60;) acknowledged.wait(seen);
+      auto& partition = *partitions[static_cast<size_t>(appended % 12)];
+      auto result = partition.Append({batch.data(), batch.size()});
+      if (!result.ok()) abort();
+      appended++;
+      partition.WhenFlushed(result.end_offset, [&](Status) {
+        acknowledged.fetch_add(1);
+        acknowledged.notify_one();
+      });
+      if (appended % 16384 == 0)
+        for (auto& each : partitions) (void)each->ApplyRetention();
+    }
+    while (acknowledged.load() < appended) std::this_thread::yield();
+    auto stats = flusher.stats();
+    state.SetBytesProcessed(appended * static_cast<int64_t>(batch.size()));
+    state.counters["batches/fsync"] =
+        static_cast<double>(appended) / static_cast<double>(std::max<uint64_t>(stats.fsyncs, 1));
+    for (auto& partition : partitions) (void)partition->Delete();
+    partitions.clear();
+  }
+  (void)io::RemoveTree(directory);
+}
+BENCHMARK(AppendDurable12)
+    ->Args({1, 0})
+    ->Args({1, 1})
+    ->Args({2, 1})
+    ->Args({4, 1})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+
 void FillForReading(OnePartition& one, size_t record_bytes) {
   std::string batch = MakeBatch(64 << 10, record_bytes);
   for (int i = 0; i < 4000; i++)

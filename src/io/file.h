@@ -104,6 +104,8 @@ Result<std::string> ReadFile(const std::string& path, size_t bytes_max);
 /// Readers see the old contents or the new, after power loss too: temporary file, fsync, rename, fsync of the
 /// directory.
 Status WriteFileAtomically(const std::string& path, BytesView bytes);
+/// Lets this process open as many files as the system allows it (the soft limit is often 1,024); returns the limit now.
+uint64_t RaiseOpenFileLimit();
 /// Bytes a user may still write on the file system that holds `path`.
 Result<uint64_t> FreeBytes(const std::string& path);
 

@@ -313,7 +313,8 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
       LogError("log", synced.error().ToString());
       if (sync_directory) directory_dirty_ = true;
       served.swap(flush_waiters_);
-      if (options_.flush_before_ack) {
+      // (Where readers have seen more than was synced, flush_before_ack was off a moment ago: nothing to take back.)
+      if (options_.flush_before_ack && visible_.offset <= flushed_.offset) {
         // What the disk holds past flushed_ is unknown from now on. Nobody was told of it: cut it off.
         must_roll_back_ = true;
         cut_.emplace_back(flushed_.offset, end_offset_);
