@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/metrics.h"
 #include "broker/topics.h"
+#include "io/event_loop.h"
 #include "log/partition.h"
 #include "wire/messages/produce.h"
 
@@ -21,7 +22,7 @@ namespace {
 using wire::KafkaError;
 
 /// Lives until every partition of the request is on disk.
-struct Pending {
+struct Pending : std::enable_shared_from_this<Pending> {
   CallPtr call;
   wire::ProduceResponse response;
   std::atomic<int> flushes_left{1};  // one for the request itself, until all its partitions are appended
@@ -29,6 +30,12 @@ struct Pending {
 
   void Done() {
     if (flushes_left.fetch_sub(1) != 1) return;
+    if (call->loop().InLoop()) return Answer();
+    // The flusher has the next fsync to start; encoding is the loop's work.
+    call->loop().Post([self = shared_from_this()] { self->Answer(); });
+  }
+
+  void Answer() {
     if (failed) {
       // One code for all: which of the partitions' disks failed is in the log.
       for (auto& topic : response.topics) {
