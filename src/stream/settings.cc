@@ -84,7 +84,7 @@ const std::vector<Setting>& Table() {
        Duration<&JobSettings::allowed_lateness_ms>},
       {{"late.topic", "none", "topic for rows that came after their window was closed; they are counted in any case"},
        Text<&JobSettings::late_topic>},
-      {{"errors.topic", "none", "topic for records that do not decode or break a constraint"},
+      {{"errors.topic", "error_events", "topic for records that do not decode or break a constraint"},
        Text<&JobSettings::errors_topic>},
       {{"pipeline.max-parallelism", "128", "key groups that keyed state is cut into; fixed for the life of a job's state"},
        KeyGroups},

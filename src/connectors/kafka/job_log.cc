@@ -17,7 +17,9 @@ namespace tailrace::connectors {
 
 namespace {
 
-constexpr size_t kErrorOriginalBytesMax = 900 << 10;  // an error record must fit into max.message.bytes
+// What a topic takes by default (max.message.bytes) less room for key and headers.
+constexpr size_t kErrorValueBytesMax = 950'000;
+constexpr size_t kErrorOriginalBytesLeast = 2048;
 
 std::string Setting(const sql::Options& settings, const std::string& name, const std::string& otherwise) {
   auto it = settings.find(name);
@@ -229,35 +231,55 @@ Result<std::unique_ptr<stream::CommitPoint>> JobLog::MakeCommitPoint(const strea
 
 Status JobLog::WriteBadRecords(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context) {
   if (bad.empty()) return Ok();
-  State& state = *state_;
-  log::Client* client = state.has_commit_point ? state.transaction_client : state.clients.Default();
+  if (!state_->has_commit_point) return WriteBadRecordsNow(bad, context);
+  log::Client* client = state_->transaction_client;
+  return WriteBadRecordsTo(client, TRY(WriterFor(client, true)), bad, context);
+}
+
+Status JobLog::WriteBadRecordsNow(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context) {
+  if (bad.empty()) return Ok();
+  log::Client* client = state_->transaction_client ? state_->transaction_client : state_->clients.Default();
   if (!client) return WriteBadRecordsToFile(bad, context);
-  const std::string errors_topic = Setting(state.settings, "errors.topic", "error_events");
-  const std::string late_topic = Setting(state.settings, "late.topic", errors_topic);
-  log::Writer* writer = TRY(WriterFor(client, state.has_commit_point));
+  log::Writer* writer = TRY(state_->PlainWriter(client));
+  TRY(WriteBadRecordsTo(client, writer, bad, context));
+  return writer->Flush();
+}
+
+Status JobLog::WriteBadRecordsTo(log::Client* client, log::Writer* writer, const std::vector<stream::BadRecord>& bad,
+                                 const stream::ConnectorContext& context) {
+  State& state = *state_;
+  std::string topic = Setting(state.settings, "errors.topic", "error_events");
+  if (!state.error_topics_made.contains({client, topic})) {
+    TRY(CreateTopicWhereMissing(client, topic));
+    state.error_topics_made.insert({client, topic});
+  }
   int64_t now_ms = state.clients.services().clock->NowMs();
   for (const stream::BadRecord& record : bad) {
-    const std::string& topic = record.stage == "late" ? late_topic : errors_topic;
-    if (!state.error_topics_made.contains({client, topic})) {
-      TRY(CreateTopicWhereMissing(client, topic));
-      state.error_topics_made.insert({client, topic});
-    }
     std::string value = BadRecordJson(record, context.job, now_ms);
+    // Escapes can make a text six times as long.
+    if (value.size() > kErrorValueBytesMax) value = BadRecordJson(record, context.job, now_ms, kErrorValueBytesMax / 8);
     std::string partition = std::to_string(record.from.partition), offset = std::to_string(record.offset);
+    std::string reason = record.reason.substr(0, 4096);
     // Kafka Connect's names for the headers of its dead letter queue.
     HeaderView headers[] = {{"__connect.errors.topic", record.from.topic},
                             {"__connect.errors.partition", partition},
                             {"__connect.errors.offset", offset},
                             {"__connect.errors.connector.name", context.job},
                             {"__connect.errors.stage", record.stage},
-                            {"__connect.errors.exception.message", record.reason}};
+                            {"__connect.errors.exception.message", reason}};
     log::RecordToWrite out;
-    if (!record.key.empty()) out.key = record.key;
+    if (!record.key.empty() && record.key.size() < kErrorValueBytesMax / 16) out.key = record.key;
     out.value = value;
     out.headers = headers;
-    TRY(writer->Append(topic, -1, {&out, 1}));
+    Status appended = writer->Append(topic, -1, {&out, 1});
+    if (!appended.ok() && appended.error().code() == ErrorCode::kLimitExceeded) {
+      // The topic takes less than the default: the coordinates and a beginning are better than nothing.
+      value = BadRecordJson(record, context.job, now_ms, kErrorOriginalBytesLeast);
+      out.value = value;
+      appended = writer->Append(topic, -1, {&out, 1});
+    }
+    TRY(std::move(appended));
   }
-  if (!state.has_commit_point) TRY(writer->Flush());
   return Ok();
 }
 
@@ -285,7 +307,7 @@ Status JobLog::WriteBadRecordsToFile(const std::vector<stream::BadRecord>& bad, 
   return Ok();
 }
 
-std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms) {
+std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms, size_t original_bytes_max) {
   nlohmann::ordered_json json;
   json["job"] = job;
   json["stage"] = bad.stage;
@@ -295,13 +317,13 @@ std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, 
   json["offset"] = bad.offset;
   if (bad.timestamp_ms >= 0) json["timestamp"] = FormatIso8601Ms(bad.timestamp_ms);
   else json["timestamp"] = nullptr;
-  if (bad.key.empty()) json["key"] = nullptr;
+  if (bad.key.empty() || bad.key.size() > original_bytes_max) json["key"] = nullptr;
   else if (IsUtf8(bad.key)) json["key"] = bad.key;
   else json["key_base64"] = Base64Encode(bad.key);
   std::string_view original = bad.original;
-  if (original.size() > kErrorOriginalBytesMax) {
+  if (original.size() > original_bytes_max) {
     json["original_size"] = original.size();
-    original = original.substr(0, kErrorOriginalBytesMax * 3 / 4);
+    original = original.substr(0, original_bytes_max);
     while (!original.empty() && (static_cast<unsigned char>(original.back()) & 0xC0) == 0x80) original.remove_suffix(1);
     if (!original.empty() && (static_cast<unsigned char>(original.back()) & 0x80)) original.remove_suffix(1);
   }
