@@ -15,7 +15,7 @@ def produce(bootstrap, topic, messages, **config):
         else:
             acknowledged.append((message.partition(), message.offset()))
 
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **{k.replace("_", "."): v for k, v in config.items()}})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "log_level": 0, **{k.replace("_", "."): v for k, v in config.items()}})
     for message in messages:
         key, value, *headers = message
         producer.produce(topic, key=key, value=value, headers=headers[0] if headers else None, on_delivery=done)
@@ -28,7 +28,7 @@ def produce(bootstrap, topic, messages, **config):
 
 def consumer(bootstrap, group="none", **config):
     return Consumer({
-        "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+        "bootstrap.servers": bootstrap, "log_level": 0, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
         "session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 100,
         **{k.replace("_", "."): v for k, v in config.items()},
     })

@@ -43,7 +43,7 @@ def broker(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def admin(broker):
-    return AdminClient({"bootstrap.servers": broker.bootstrap})
+    return AdminClient({"log_level": 0, "bootstrap.servers": broker.bootstrap})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 
 def create(platform, name, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": platform.kafka})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": platform.kafka})
     admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(10)
 
 
@@ -23,7 +23,7 @@ def test_an_idempotent_producer_loses_and_repeats_nothing_over_kills(platform):
     acknowledged, failed, stop = [], [], threading.Event()
 
     def write():
-        producer = Producer({"bootstrap.servers": platform.kafka, "enable.idempotence": True, "linger.ms": 2,
+        producer = Producer({"log_level": 0, "bootstrap.servers": platform.kafka, "enable.idempotence": True, "linger.ms": 2,
                              "message.timeout.ms": 120000, "retry.backoff.ms": 50, "reconnect.backoff.max.ms": 200})
 
         def done(error, message):
@@ -109,7 +109,7 @@ def test_lost_index_files_are_made_again(platform):
 
 def test_an_open_transaction_is_aborted_or_goes_on_after_a_kill(platform):
     create(platform, "tx")
-    producer = Producer({"bootstrap.servers": platform.kafka, "transactional.id": "survivor"})
+    producer = Producer({"log_level": 0, "bootstrap.servers": platform.kafka, "transactional.id": "survivor"})
     producer.init_transactions(20)
     producer.begin_transaction()
     producer.produce("tx", b"committed")
@@ -119,7 +119,7 @@ def test_an_open_transaction_is_aborted_or_goes_on_after_a_kill(platform):
     producer.flush(10)
     platform.kill()
     platform.start()
-    other = Producer({"bootstrap.servers": platform.kafka, "transactional.id": "survivor"})
+    other = Producer({"log_level": 0, "bootstrap.servers": platform.kafka, "transactional.id": "survivor"})
     other.init_transactions(20)  # fences the first and aborts what it left
     other.begin_transaction()
     other.produce("tx", b"second")

@@ -12,7 +12,7 @@ def test_a_waiting_fetch_is_answered_at_once_when_a_record_comes(broker, topic):
     name = topic()
     reader = consumer(broker.bootstrap, fetch_wait_max_ms=5000)
     reader.assign([TopicPartition(name, 0, 0)])
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 0})
+    producer = Producer({"log_level": 0, "bootstrap.servers": broker.bootstrap, "linger.ms": 0})
     latencies = []
     for i in range(60):
         sent = time.monotonic()
@@ -43,7 +43,7 @@ def test_one_fetch_session_over_many_partitions(broker, topic):
     reader.poll(0.5)
     for round_number in range(3):
         expect = set()
-        producer = Producer({"bootstrap.servers": broker.bootstrap})
+        producer = Producer({"log_level": 0, "bootstrap.servers": broker.bootstrap})
         for p in range(round_number, 50, 3):
             producer.produce(name, f"{round_number}-{p}".encode(), partition=p)
             expect.add(f"{round_number}-{p}")

@@ -184,7 +184,7 @@ def test_describe_list_delete(broker, admin, topic, group):
 
 
 def test_committed_offsets_and_records_survive_kill_and_stop(platform):
-    admin = AdminClient({"bootstrap.servers": platform.kafka})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": platform.kafka})
     admin.create_topics([NewTopic("kept", 3, 1, config={"retention.ms": "123456789"})])["kept"].result(10)
     produce(platform.kafka, "kept", [(f"{i}".encode(), f"{i}".encode()) for i in range(999)])
     member = consumer(platform.kafka, "keepers")
@@ -193,7 +193,7 @@ def test_committed_offsets_and_records_survive_kill_and_stop(platform):
     for end in (platform.kill, platform.stop):
         end()
         platform.start()
-        admin = AdminClient({"bootstrap.servers": platform.kafka})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": platform.kafka})
         metadata = admin.list_topics(timeout=10)
         assert len(metadata.topics["kept"].partitions) == 3
         member = consumer(platform.kafka, "keepers")

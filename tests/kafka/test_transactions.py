@@ -6,7 +6,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 
 def transactional(broker, name, **config):
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": name, **config})
+    producer = Producer({"log_level": 0, "bootstrap.servers": broker.bootstrap, "transactional.id": name, **config})
     producer.init_transactions(20)
     return producer
 
