@@ -68,6 +68,14 @@ void ForEachReference(duckdb::Expression& expression, const std::function<void(d
   duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { ForEachReference(child, visit); });
 }
 
+void ClearAliases(duckdb::Expression& expression) {
+  expression.alias.clear();
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION &&
+      expression.Cast<duckdb::BoundFunctionExpression>().function.name == "struct_pack")
+    return;  // there they are the fields' names
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [](duckdb::Expression& child) { ClearAliases(child); });
+}
+
 // Functions with a state of their own (JSON's, for one) may give strings that lie in it and are gone at the next batch.
 bool HasLocalState(const duckdb::Expression& expression) {
   bool found = false;
@@ -403,6 +411,7 @@ std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection>
   shared->origin = std::move(connection);
   for (size_t e = 0; e < expressions.size(); e++) {
     std::shared_ptr<duckdb::Expression> expression(expressions[e]->Copy().release());
+    ClearAliases(*expression);  // DuckDB shows an alias in place of what it stands for
     ForEachReference(*expression, [&](duckdb::BoundReferenceExpression& reference) {
       reference.alias = input.at(reference.index).name;
     });

@@ -216,11 +216,6 @@ class Lowerer {
     }
   }
 
-  bool AllPlain(const Pending& pending) {
-    return std::all_of(pending.columns.begin(), pending.columns.end(),
-                       [](const ExpressionPtr& column) { return PlainColumn(*column) >= 0; });
-  }
-
   NodePtr Project(const NodePtr& input, const std::vector<ExpressionPtr>& columns, const std::vector<std::string>& names) {
     std::vector<ExpressionPtr> expressions;
     std::vector<std::string> labels;
@@ -310,8 +305,14 @@ class Lowerer {
 
   void AddFilter(Pending* pending, const std::vector<const Expression*>& conditions) {
     if (conditions.empty()) return;
-    if (!AllPlain(*pending)) Compute(pending);
-    DropUnread(pending);
+    // What the condition needs is computed before it, anything else after it, for fewer rows.
+    std::vector<int> counts(pending->columns.size(), 0);
+    for (const Expression* each : conditions) CountReferences(*each, &counts);
+    for (size_t i = 0; i < counts.size(); i++)
+      if (counts[i] > 0 && !IsCheap(*pending->columns[i])) {
+        Compute(pending);
+        break;
+      }
     ExpressionPtr condition;
     if (conditions.size() == 1) {
       condition = Compose(*conditions[0], *pending);
@@ -324,6 +325,7 @@ class Lowerer {
       }
       condition = all;
     }
+    DropUnread(pending, &condition);
     auto node = std::make_shared<Node>();
     node->kind = Node::Kind::kFilter;
     node->inputs = {pending->node};
@@ -332,29 +334,38 @@ class Lowerer {
     pending->node = node;
   }
 
+  static bool IsCheap(const Expression& expression) {
+    return PlainColumn(expression) >= 0 || expression.GetExpressionClass() == ExpressionClass::BOUND_CONSTANT;
+  }
+
   // A filter copies the rows it lets pass: columns that neither the condition nor anything above reads go before.
-  void DropUnread(Pending* pending) {
-    std::vector<int> keep;
-    for (const ExpressionPtr& column : pending->columns) keep.push_back(PlainColumn(*column));
+  void DropUnread(Pending* pending, ExpressionPtr* condition) {
+    if (pending->node->kind == Node::Kind::kWindow) return;
+    std::vector<int> counts(pending->node->output.size(), 0);
+    for (const ExpressionPtr& column : pending->columns) CountReferences(*column, &counts);
+    CountReferences(**condition, &counts);
     for (Role role : {Role::kWindowStart, Role::kWindowEnd})  // a GROUP BY may want the end that is not named
-      if (const ExpressionPtr column = FindWindowColumn(pending->node, role)) keep.push_back(PlainColumn(*column));
-    std::sort(keep.begin(), keep.end());
-    keep.erase(std::unique(keep.begin(), keep.end()), keep.end());
-    if (keep.size() >= pending->node->output.size() || pending->node->kind == Node::Kind::kWindow) return;
+      if (const ExpressionPtr column = FindWindowColumn(pending->node, role)) CountReferences(*column, &counts);
     std::vector<ExpressionPtr> columns;
     std::vector<std::string> names;
-    for (int column : keep) {
-      const data::Field& field = pending->node->output[static_cast<size_t>(column)];
-      columns.push_back(std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(column)));
+    Pending moved;  // from the old columns to the new
+    for (size_t i = 0; i < counts.size(); i++) {
+      const data::Field& field = pending->node->output[i];
+      moved.columns.push_back(nullptr);
+      if (counts[i] == 0) continue;
+      moved.columns.back() = std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(columns.size()));
+      columns.push_back(std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(i)));
       names.push_back(field.name);
     }
+    if (columns.size() == counts.size() || columns.empty()) return;
+    auto move = [&](ExpressionPtr& expression) {
+      const std::string alias = expression->GetAlias();
+      expression = Compose(*expression, moved);
+      expression->SetAlias(alias);
+    };
     pending->node = Project(pending->node, columns, names);
-    for (ExpressionPtr& column : pending->columns) {
-      const auto at = std::find(keep.begin(), keep.end(), PlainColumn(*column)) - keep.begin();
-      auto moved = std::make_shared<BoundReferenceExpression>(column->return_type, static_cast<idx_t>(at));
-      moved->SetAlias(column->GetAlias());
-      column = moved;
-    }
+    for (ExpressionPtr& column : pending->columns) move(column);
+    move(*condition);
   }
 
   // Expressions over a node, each once, and then their positions in a projection, or in the node itself where all are
