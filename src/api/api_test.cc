@@ -26,7 +26,10 @@ std::string Embedded(std::string_view name) {
 
 class ApiTest : public testing::Test {
  protected:
-  ApiTest() { services_.clock = &Clock::System(); services_.data_dir = "/tmp"; }
+  ApiTest() {
+    services_.clock = &Clock::System();
+    services_.data_dir = "/tmp";
+  }
   Services services_;
 };
 
@@ -72,7 +75,8 @@ TEST_F(ApiTest, EveryPathParameterIsDeclaredAndEveryReferenceLeadsSomewhere) {
     for (const auto& entry : path.second) {
       if (entry.first.Scalar() == "parameters") continue;
       if (entry.second["parameters"]) declare(entry.second["parameters"]);
-      EXPECT_TRUE(operations.insert(entry.second["operationId"].Scalar()).second) << entry.second["operationId"].Scalar();
+      EXPECT_TRUE(operations.insert(entry.second["operationId"].Scalar()).second)
+          << entry.second["operationId"].Scalar();
       EXPECT_TRUE(entry.second["responses"].IsDefined()) << path.first.Scalar();
     }
     const std::string pattern = path.first.Scalar();
@@ -90,8 +94,9 @@ TEST_F(ApiTest, AnswersWithoutAnyComponent) {
   EXPECT_EQ(http::Call({.url = url + "/health"})->status, 503);
   (*server)->Open();
   EXPECT_EQ(http::Call({.url = url + "/health"})->status, 200);
-  for (const char* path : {"/", "/page/app.js", "/page/style.css", "/metrics", "/api/v1/status", "/api/v1/streams", "/api/v1/dags", "/api/v1/topics", "/api/v1/groups",
-                           "/api/v1/stores", "/api/v1/alerts", "/api/v1/generators", "/api/v1/openapi.yaml"})
+  for (const char* path : {"/", "/page/app.js", "/page/style.css", "/metrics", "/api/v1/status", "/api/v1/streams",
+                           "/api/v1/dags", "/api/v1/topics", "/api/v1/groups", "/api/v1/stores", "/api/v1/alerts",
+                           "/api/v1/generators", "/api/v1/openapi.yaml"})
     EXPECT_EQ(http::Call({.url = url + path})->status, 200) << path;
   for (const char* path : {"/api/v1/streams/x", "/api/v1/dags/x", "/api/v1/runs", "/api/v1/topics/x"})
     EXPECT_EQ(http::Call({.url = url + path})->status, 409) << path;
@@ -107,14 +112,16 @@ TEST_F(ApiTest, SqlIsReadOnlyUnlessAsked) {
   const std::string url = "http://127.0.0.1:" + std::to_string((*server)->port()) + "/api/v1/sql";
   auto ask = [&](const std::string& body) { return *http::Call({.method = "POST", .url = url, .body = body}); };
   EXPECT_NE(ask(R"({"sql":"SELECT 40 + 2 AS answer"})").body.find(R"([["42"]])"), std::string::npos);
-  EXPECT_NE(ask(R"({"sql":"-- why\nSELECT ';', \"a\" FROM (VALUES (1)) t(a); SELECT 7"})").body.find(R"([["7"]])"), std::string::npos);
-  EXPECT_EQ(ask(R"({"sql":"SELECT 1; CREATE TABLE t (a INT)"})").status, 403);
+  EXPECT_NE(ask(R"({"sql":"-- why\nSELECT ';', \"a\" FROM (VALUES (1)) t(a); SELECT 7"})").body.find(R"([["7"]])"),
+            std::string::npos);
+  EXPECT_EQ(ask(R"x({"sql":"SELECT 1; CREATE TABLE t (a INT)"})x").status, 403);
   EXPECT_EQ(ask(R"({"sql":"COMMIT; SELECT 1"})").status, 403);
-  EXPECT_EQ(ask(R"({"sql":"CREATE TABLE t (a INT)","write":true})").status, 200);
+  EXPECT_EQ(ask(R"x({"sql":"CREATE TABLE t (a INT)","write":true})x").status, 200);
   EXPECT_EQ(ask(R"({"sql":"SELEC 1","write":true})").status, 400);
   EXPECT_EQ(ask(R"({"sql":"SELECT 1","store":"nope"})").status, 404);
   EXPECT_EQ(ask(R"({"sqll":"SELECT 1"})").status, 400);
-  EXPECT_NE(ask(R"({"sql":"SELECT * FROM range(100)","max_rows":3})").body.find(R"("truncated":true)"), std::string::npos);
+  EXPECT_NE(ask(R"x({"sql":"SELECT * FROM range(100)","max_rows":3})x").body.find(R"("truncated":true)"),
+            std::string::npos);
 }
 
 TEST_F(ApiTest, MetricsHaveOneTypeLineAFamily) {
@@ -127,7 +134,8 @@ TEST_F(ApiTest, MetricsHaveOneTypeLineAFamily) {
   EXPECT_TRUE(families.contains("process_resident_memory_bytes"));
 }
 
-http::Request FromBrowser(const std::string& method, const std::string& host, const std::string& origin, const std::string& site = "") {
+http::Request FromBrowser(const std::string& method, const std::string& host, const std::string& origin,
+                          const std::string& site = "") {
   http::Request r;
   r.method = method;
   r.headers = {{"host", host}};

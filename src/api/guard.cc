@@ -30,9 +30,11 @@ http::Response CheckOrigin(const http::Request& request, const std::string& bind
   const std::string_view origin = request.Header("origin");
   if (!origin.empty()) {
     std::string_view authority = origin;
-    if (const size_t scheme = authority.find("://"); scheme != std::string_view::npos) authority.remove_prefix(scheme + 3);
+    if (const size_t scheme = authority.find("://"); scheme != std::string_view::npos)
+      authority.remove_prefix(scheme + 3);
     if (authority != host)
-      return http::ErrorResponse(403, "permission denied", "a page of '" + std::string(origin) + "' may not change anything here",
+      return http::ErrorResponse(403, "permission denied",
+                                 "a page of '" + std::string(origin) + "' may not change anything here",
                                  "use this server's own page or the command line");
   }
   // Browsers that leave Origin out still say where a request comes from.

@@ -44,10 +44,9 @@ Result<JsonBody> JsonBody::Parse(const http::Request& request, const std::vector
     if (TooDeep(request.body)) return Error(ErrorCode::kLimitExceeded, "the body is nested deeper than 64 levels");
     try {
       impl->json = Json::parse(request.body);
-    } catch (const Json::exception& e) {
-      return InvalidArgument(std::string("the body is not JSON: ") + e.what());
-    }
-    if (!impl->json.is_object()) return InvalidArgument(std::string("the body is ") + impl->json.type_name() + ", expected an object");
+    } catch (const Json::exception& e) { return InvalidArgument(std::string("the body is not JSON: ") + e.what()); }
+    if (!impl->json.is_object())
+      return InvalidArgument(std::string("the body is ") + impl->json.type_name() + ", expected an object");
     for (const auto& [key, value] : impl->json.items())
       if (std::find(allowed.begin(), allowed.end(), key) == allowed.end())
         return InvalidArgument("unknown field '" + key + "' in the body").Remedy(config::SuggestRemedy(key, allowed));

@@ -12,8 +12,8 @@
 
 namespace tailrace::api {
 
-/// The JSON object in a request's body; an empty body is an empty object. Getters give kInvalidArgument where a field is
-/// of another type.
+/// The JSON object in a request's body; an empty body is an empty object. Getters give kInvalidArgument where a field
+/// is of another type.
 class JsonBody {
  public:
   /// Refuses fields not in `allowed`, with the nearest one that is.

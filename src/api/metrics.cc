@@ -33,27 +33,35 @@ void BrokerMetrics(MetricsText& m, const broker::BrokerStats& stats) {
 
   auto each = [&](const char* name, const char* help, auto value) {
     m.Family(name, "gauge", help);
-    for (const auto& p : stats.partitions) m.Sample(value(p), {{"topic", p.topic}, {"partition", std::to_string(p.partition)}});
+    for (const auto& p : stats.partitions)
+      m.Sample(value(p), {{"topic", p.topic}, {"partition", std::to_string(p.partition)}});
   };
   using P = broker::PartitionStats;
-  each("kafka_topic_partition_current_offset", "Current offset of a broker at topic/partition.", [](const P& p) { return D(p.high_watermark); });
-  each("kafka_topic_partition_oldest_offset", "Oldest offset of a broker at topic/partition.", [](const P& p) { return D(p.log_start_offset); });
+  each("kafka_topic_partition_current_offset", "Current offset of a broker at topic/partition.",
+       [](const P& p) { return D(p.high_watermark); });
+  each("kafka_topic_partition_oldest_offset", "Oldest offset of a broker at topic/partition.",
+       [](const P& p) { return D(p.log_start_offset); });
   each("kafka_topic_partition_leader", "Leader broker id of this topic/partition.", [](const P&) { return 0.0; });
-  each("kafka_topic_partition_leader_is_preferred", "1 if the topic/partition is using the preferred broker.", [](const P&) { return 1.0; });
+  each("kafka_topic_partition_leader_is_preferred", "1 if the topic/partition is using the preferred broker.",
+       [](const P&) { return 1.0; });
   each("kafka_topic_partition_replicas", "Number of replicas for this topic/partition.", [](const P&) { return 1.0; });
-  each("kafka_topic_partition_in_sync_replica", "Number of in-sync replicas for this topic/partition.", [](const P&) { return 1.0; });
-  each("kafka_topic_partition_under_replicated_partition", "1 if the topic/partition is under-replicated.", [](const P&) { return 0.0; });
+  each("kafka_topic_partition_in_sync_replica", "Number of in-sync replicas for this topic/partition.",
+       [](const P&) { return 1.0; });
+  each("kafka_topic_partition_under_replicated_partition", "1 if the topic/partition is under-replicated.",
+       [](const P&) { return 0.0; });
   each("kafka_log_log_size", "Size of the partition on disk in bytes.", [](const P& p) { return D(p.size_bytes); });
 
   m.Family("kafka_consumergroup_current_offset", "gauge", "Current offset of a consumer group at topic/partition.");
   for (const auto& g : stats.groups)
     for (const auto& p : g.partitions)
-      m.Sample(D(p.committed), {{"consumergroup", g.group}, {"topic", p.topic}, {"partition", std::to_string(p.partition)}});
+      m.Sample(D(p.committed),
+               {{"consumergroup", g.group}, {"topic", p.topic}, {"partition", std::to_string(p.partition)}});
   m.Family("kafka_consumergroup_lag", "gauge", "Current approximate lag of a consumer group at topic/partition.");
   for (const auto& g : stats.groups)
     for (const auto& p : g.partitions)
       m.Sample(D(p.lag), {{"consumergroup", g.group}, {"topic", p.topic}, {"partition", std::to_string(p.partition)}});
-  m.Family("kafka_consumergroup_lag_sum", "gauge", "Current approximate lag of a consumer group at topic for all partitions.");
+  m.Family("kafka_consumergroup_lag_sum", "gauge",
+           "Current approximate lag of a consumer group at topic for all partitions.");
   for (const auto& g : stats.groups) {
     std::map<std::string, int64_t> lag;
     for (const auto& p : g.partitions) lag[p.topic] += std::max<int64_t>(0, p.lag);
@@ -65,12 +73,15 @@ void BrokerMetrics(MetricsText& m, const broker::BrokerStats& stats) {
   m.Single("kafka_server_brokertopicmetrics_messagesin_total", "counter", "Records taken in.", D(stats.messages_in));
   m.Single("kafka_server_brokertopicmetrics_bytesin_total", "counter", "Bytes taken in.", D(stats.bytes_in));
   m.Single("kafka_server_brokertopicmetrics_bytesout_total", "counter", "Bytes given out.", D(stats.bytes_out));
-  m.Single("kafka_server_replicamanager_partitioncount", "gauge", "Partitions of this broker.", D(stats.partitions.size()));
-  m.Single("kafka_server_replicamanager_leadercount", "gauge", "Partitions this broker leads.", D(stats.partitions.size()));
+  m.Single("kafka_server_replicamanager_partitioncount", "gauge", "Partitions of this broker.",
+           D(stats.partitions.size()));
+  m.Single("kafka_server_replicamanager_leadercount", "gauge", "Partitions this broker leads.",
+           D(stats.partitions.size()));
   m.Single("kafka_server_replicamanager_underreplicatedpartitions", "gauge", "Always 0: one broker.", 0);
   m.Single("kafka_controller_kafkacontroller_activecontrollercount", "gauge", "Always 1: one broker.", 1);
   m.Single("kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", "Partitions without a leader.", 0);
-  m.Single("kafka_server_socket_server_metrics_connection_count", "gauge", "Open Kafka connections.", D(stats.connections));
+  m.Single("kafka_server_socket_server_metrics_connection_count", "gauge", "Open Kafka connections.",
+           D(stats.connections));
 
   m.Family("kafka_network_requestmetrics_requests_total", "counter", "Requests answered.");
   for (const auto& a : stats.apis) m.Sample(D(a.requests), {{"request", a.api}});
@@ -79,7 +90,8 @@ void BrokerMetrics(MetricsText& m, const broker::BrokerStats& stats) {
   m.Family("kafka_network_requestmetrics_totaltimems", "summary", "Time of a request in the broker in milliseconds.");
   for (const auto& a : stats.apis) {
     for (const char* quantile : {"0.50", "0.75", "0.95", "0.98", "0.99", "0.999"})
-      m.Sample(observe::QuantileOfPowers(a.time_us_buckets, std::stod(quantile)) / 1000, {{"request", a.api}, {"quantile", quantile}});
+      m.Sample(observe::QuantileOfPowers(a.time_us_buckets, std::stod(quantile)) / 1000,
+               {{"request", a.api}, {"quantile", quantile}});
     m.Sample("_sum", D(a.time_us_sum) / 1000, {{"request", a.api}});
     m.Sample("_count", D(a.requests), {{"request", a.api}});
   }
@@ -98,21 +110,30 @@ void StreamMetrics(MetricsText& m, const std::vector<stream::JobInfo>& jobs) {
   each("tailrace_stream_records_in_total", "counter", "Records read.", [](const Job& j) { return D(j.records_in); });
   each("tailrace_stream_bytes_in_total", "counter", "Bytes read.", [](const Job& j) { return D(j.bytes_in); });
   each("tailrace_stream_rows_out_total", "counter", "Rows written.", [](const Job& j) { return D(j.rows_out); });
-  each("tailrace_stream_bad_records_total", "counter", "Records sent to the error topic.", [](const Job& j) { return D(j.bad_records); });
-  each("tailrace_stream_late_records_total", "counter", "Rows behind the watermark, dropped.", [](const Job& j) { return D(j.late_records); });
-  each("tailrace_stream_restarts_total", "counter", "Restarts after a failure.", [](const Job& j) { return double(j.restarts); });
-  each("tailrace_stream_records_in_per_second", "gauge", "Over the last 10 s.", [](const Job& j) { return j.records_in_per_second; });
-  each("tailrace_stream_rows_out_per_second", "gauge", "Over the last 10 s.", [](const Job& j) { return j.rows_out_per_second; });
+  each("tailrace_stream_bad_records_total", "counter", "Records sent to the error topic.",
+       [](const Job& j) { return D(j.bad_records); });
+  each("tailrace_stream_late_records_total", "counter", "Rows behind the watermark, dropped.",
+       [](const Job& j) { return D(j.late_records); });
+  each("tailrace_stream_restarts_total", "counter", "Restarts after a failure.",
+       [](const Job& j) { return double(j.restarts); });
+  each("tailrace_stream_records_in_per_second", "gauge", "Over the last 10 s.",
+       [](const Job& j) { return j.records_in_per_second; });
+  each("tailrace_stream_rows_out_per_second", "gauge", "Over the last 10 s.",
+       [](const Job& j) { return j.rows_out_per_second; });
   each("tailrace_stream_epoch", "gauge", "Last epoch that stands.", [](const Job& j) { return D(j.epoch); });
-  each("tailrace_stream_checkpoint_duration_seconds", "gauge", "Of the last checkpoint.", [](const Job& j) { return D(j.checkpoint_duration_ms) / 1000; });
-  each("tailrace_stream_state_bytes", "gauge", "State of the operators.", [](const Job& j) { return D(j.state_bytes); });
+  each("tailrace_stream_checkpoint_duration_seconds", "gauge", "Of the last checkpoint.",
+       [](const Job& j) { return D(j.checkpoint_duration_ms) / 1000; });
+  each("tailrace_stream_state_bytes", "gauge", "State of the operators.",
+       [](const Job& j) { return D(j.state_bytes); });
   m.Family("tailrace_stream_lag", "gauge", "Records waiting in the sources.");
   for (const Job& job : jobs)
     if (job.lag >= 0) m.Sample(D(job.lag), {{"job", job.name}});
-  m.Family("tailrace_stream_watermark_seconds", "gauge", "Event time up to which the job has seen everything, since the epoch.");
+  m.Family("tailrace_stream_watermark_seconds", "gauge",
+           "Event time up to which the job has seen everything, since the epoch.");
   for (const Job& job : jobs)
     if (job.watermark_ms != INT64_MIN) m.Sample(D(job.watermark_ms) / 1000, {{"job", job.name}});
-  m.Family("tailrace_stream_latency_seconds", "gauge", "From a record's timestamp to the commit of its result, over the last minute.");
+  m.Family("tailrace_stream_latency_seconds", "gauge",
+           "From a record's timestamp to the commit of its result, over the last minute.");
   for (const Job& job : jobs) {
     if (job.latency.p99_us < 0) continue;
     m.Sample(D(job.latency.p50_us) / 1e6, {{"job", job.name}, {"quantile", "0.5"}});
@@ -137,7 +158,8 @@ void WorkflowMetrics(MetricsText& m, workflow::Scheduler& scheduler) {
   std::map<std::pair<std::string, std::string>, double> task_duration;
   for (const auto& run : *runs) {  // newest first
     ++run_states[{run.dag_id, run.state}];
-    if (run.start_date_ms && run.end_date_ms) duration.try_emplace(run.dag_id, D(*run.end_date_ms - *run.start_date_ms) / 1000);
+    if (run.start_date_ms && run.end_date_ms)
+      duration.try_emplace(run.dag_id, D(*run.end_date_ms - *run.start_date_ms) / 1000);
     if (auto tasks = scheduler.Tasks(run.dag_id, run.run_id); tasks.ok())
       for (const auto& task : *tasks) {
         ++task_states[{task.dag_id, task.state.empty() ? "none" : task.state}];
@@ -163,7 +185,8 @@ void ProcessMetrics(MetricsText& m) {
   m.Single("process_open_fds", "gauge", "Number of open file descriptors.", D(p.open_fds));
   m.Single("process_max_fds", "gauge", "Maximum number of open file descriptors.", D(p.max_fds));
   m.Single("process_threads", "gauge", "Number of threads.", D(p.threads));
-  m.Single("process_start_time_seconds", "gauge", "Start time of the process since the epoch in seconds.", D(p.start_time_ms) / 1000);
+  m.Single("process_start_time_seconds", "gauge", "Start time of the process since the epoch in seconds.",
+           D(p.start_time_ms) / 1000);
 }
 
 }  // namespace
@@ -180,7 +203,8 @@ std::string MetricsPage(const Services& services) {
       if (alert.state != observe::AlertState::kResolved)
         m.Sample(1, {{"rule", alert.rule}, {"job", alert.job}, {"state", observe::AlertStateName(alert.state)}});
   }
-  if (services.recent) m.Single("tailrace_log_errors_total", "counter", "Error lines in the program's log.", D(services.recent->errors()));
+  if (services.recent)
+    m.Single("tailrace_log_errors_total", "counter", "Error lines in the program's log.", D(services.recent->errors()));
   const observe::DiskSpace disk = observe::ReadDiskSpace(services.data_dir);
   m.Single("tailrace_disk_free_bytes", "gauge", "Of the data directory's file system.", D(disk.free_bytes));
   ProcessMetrics(m);

@@ -35,7 +35,9 @@ Response File(std::string_view name, const char* type) {
     Response response{200, type, std::string(file.content), {}, nullptr};
     response.headers.emplace_back("Cache-Control", "no-cache");
     if (std::string_view(type).starts_with("text/html"))
-      response.headers.emplace_back("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
+      response.headers.emplace_back(
+          "Content-Security-Policy",
+          "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
     return response;
   }
   return http::ErrorResponse(404, "not found", "there is no file " + std::string(name));
@@ -52,7 +54,9 @@ void AddPageRoutes(http::Router& router) {
   router.Add("GET", "/", [](const Request&) { return File("page/index.html", "text/html; charset=utf-8"); });
   router.Add("GET", "/page/{file}", [](const Request& r) {
     const std::string& name = r.Param("file");
-    const char* type = name.ends_with(".css") ? "text/css; charset=utf-8" : name.ends_with(".svg") ? "image/svg+xml" : "text/javascript; charset=utf-8";
+    const char* type = name.ends_with(".css")   ? "text/css; charset=utf-8"
+                       : name.ends_with(".svg") ? "image/svg+xml"
+                                                : "text/javascript; charset=utf-8";
     return File("page/" + name, type);
   });
   router.Add("GET", "/api/v1/openapi.yaml", [](const Request&) { return File("openapi.yaml", "application/yaml"); });
@@ -67,14 +71,17 @@ void AddPlatformRoutes(http::Router& router, const Services& services, StatusSer
   router.Add("GET", "/metrics", [&services](const Request&) {
     return Response{200, "text/plain; version=0.0.4; charset=utf-8", MetricsPage(services), {}, nullptr};
   });
-  router.Add("GET", "/api/v1/status", [&status](const Request&) { return Response::Json(200, status.StatusJson() + "\n"); });
+  router.Add("GET", "/api/v1/status",
+             [&status](const Request&) { return Response::Json(200, status.StatusJson() + "\n"); });
   router.Add("GET", "/api/v1/events", [&status](const Request&) {
     Response response;
     response.events = status.events();
     return response;
   });
   router.Add("POST", "/api/v1/apply", [&services](const Request&) -> Response {
-    if (!services.apply) return ErrorToResponse(Error(ErrorCode::kConflict, "this process runs no project").Remedy("start one with 'tailrace up PROJECT'"));
+    if (!services.apply)
+      return ErrorToResponse(
+          Error(ErrorCode::kConflict, "this process runs no project").Remedy("start one with 'tailrace up PROJECT'"));
     return Response::Json(200, TRY_HTTP(services.apply()) + "\n");
   });
   router.Add("GET", "/api/v1/alerts", [&services](const Request&) {

@@ -19,7 +19,8 @@ void AddSqlRoutes(http::Router& router, const Services& services);
 http::Router MakeRouter(const Services& services, StatusService& status);
 
 /// `name` of the query as a number within the range, or `otherwise` where absent.
-Result<int64_t> QueryInt(const http::Request& request, const char* name, int64_t least, int64_t most, int64_t otherwise);
+Result<int64_t> QueryInt(const http::Request& request, const char* name, int64_t least, int64_t most,
+                         int64_t otherwise);
 
 /// "streams/x.sql" or "x" within the project: its path relative to it and its text with ${NAME} replaced.
 struct StreamFile {
@@ -30,9 +31,9 @@ Result<StreamFile> ReadStreamFile(const Services& services, const std::string& n
 }  // namespace tailrace::api
 
 /// Unwraps a Result in a handler, or answers with its error.
-#define TRY_HTTP(expression)                                              \
-  ({                                                                      \
-    auto try_result_ = (expression);                                      \
-    if (!try_result_.ok()) return ErrorToResponse(try_result_.error());   \
-    std::move(try_result_).value();                                       \
+#define TRY_HTTP(expression)                                            \
+  ({                                                                    \
+    auto try_result_ = (expression);                                    \
+    if (!try_result_.ok()) return ErrorToResponse(try_result_.error()); \
+    std::move(try_result_).value();                                     \
   })

@@ -24,7 +24,9 @@ class ServerImpl final : public Server {
         return http::ErrorResponse(503, "unavailable", "tailrace is starting", "try again in a moment");
       return CheckOrigin(request, host);
     };
-    options.finish = [](const http::Request&, http::Response* response) { response->headers.emplace_back("X-Content-Type-Options", "nosniff"); };
+    options.finish = [](const http::Request&, http::Response* response) {
+      response->headers.emplace_back("X-Content-Type-Options", "nosniff");
+    };
     server_ = TRY(http::Server::Start(std::move(options), MakeRouter(services, status_)));
     return Ok();
   }

@@ -24,8 +24,10 @@ Result<std::string> StorePath(const Services& services, const std::string& name)
     if (store.name == name) return store.path;
     names.push_back(store.name);
   }
-  if (name.empty()) return InvalidArgument("the project has several stores").Remedy("name one: " + config::SuggestRemedy("", names));
-  return NotFound("there is no store '" + name + "'").Remedy(names.empty() ? "declare it under 'stores:' in tailrace.yaml" : config::SuggestRemedy(name, names));
+  if (name.empty())
+    return InvalidArgument("the project has several stores").Remedy("name one: " + config::SuggestRemedy("", names));
+  return NotFound("there is no store '" + name + "'")
+      .Remedy(names.empty() ? "declare it under 'stores:' in tailrace.yaml" : config::SuggestRemedy(name, names));
 }
 
 /// The first word of every statement, in capitals; comments and quoted text skipped.
@@ -45,7 +47,7 @@ std::vector<std::string> FirstWords(const std::string& sql) {
     } else if (isspace(static_cast<unsigned char>(c)) || c == '(') {
       ++i;
     } else if (c == '\'' || c == '"') {
-      const size_t end = sql.find(c, i + 1);   // a doubled quote only starts another quoted piece
+      const size_t end = sql.find(c, i + 1);  // a doubled quote only starts another quoted piece
       i = end == std::string::npos ? sql.size() : end + 1;
       at_start = false;
     } else if (isalpha(static_cast<unsigned char>(c)) || c == '_') {
@@ -63,8 +65,8 @@ std::vector<std::string> FirstWords(const std::string& sql) {
 }
 
 Status CheckReadOnly(const std::string& sql) {
-  static const std::vector<std::string> allowed = {"SELECT", "WITH", "FROM", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC",
-                                                   "SUMMARIZE", "EXPLAIN", "PIVOT", "UNPIVOT"};
+  static const std::vector<std::string> allowed = {"SELECT",   "WITH", "FROM",      "VALUES",  "TABLE", "SHOW",
+                                                   "DESCRIBE", "DESC", "SUMMARIZE", "EXPLAIN", "PIVOT", "UNPIVOT"};
   for (const std::string& word : FirstWords(sql))
     if (std::find(allowed.begin(), allowed.end(), word) == allowed.end())
       return Error(ErrorCode::kPermissionDenied, word + " is not a query, and the request is read-only")
@@ -78,7 +80,8 @@ void AddSqlRoutes(http::Router& router, const Services& services) {
   router.Add("GET", "/api/v1/stores", [&services](const Request&) {
     http::JsonWriter json;
     json.BeginArray();
-    for (const Store& store : services.stores) json.BeginObject().Field("name", store.name).Field("path", store.path).EndObject();
+    for (const Store& store : services.stores)
+      json.BeginObject().Field("name", store.name).Field("path", store.path).EndObject();
     json.EndArray();
     return Response::Json(200, json.Take() + "\n");
   });
@@ -91,15 +94,18 @@ void AddSqlRoutes(http::Router& router, const Services& services) {
       // WITH … INSERT passes that check; this one nothing passes. The connection ends with the call, and so does this.
       sql = "BEGIN TRANSACTION READ ONLY; " + sql;
     }
-    const int64_t rows_most = services.settings.Int("sql.max.rows"), time_most = services.settings.DurationMs("sql.timeout");
+    const int64_t rows_most = services.settings.Int("sql.max.rows"),
+                  time_most = services.settings.DurationMs("sql.timeout");
     connectors::QueryOptions options;
-    options.row_limit = static_cast<uint64_t>(std::clamp<int64_t>(TRY_HTTP(body.Int("max_rows")).value_or(rows_most), 1, rows_most));
+    options.row_limit =
+        static_cast<uint64_t>(std::clamp<int64_t>(TRY_HTTP(body.Int("max_rows")).value_or(rows_most), 1, rows_most));
     options.timeout_ms = std::clamp<int64_t>(TRY_HTTP(body.Int("timeout_ms")).value_or(time_most), 1, time_most);
     auto store = TRY_HTTP(connectors::Store::Open(path.empty() ? ":memory:" : path));
     const connectors::QueryResult answer = TRY_HTTP(store->Query(sql, options));
     http::JsonWriter json;
     json.BeginObject().Key("columns").BeginArray();
-    for (const auto& column : answer.columns) json.BeginObject().Field("name", column.name).Field("type", column.type.ToString()).EndObject();
+    for (const auto& column : answer.columns)
+      json.BeginObject().Field("name", column.name).Field("type", column.type.ToString()).EndObject();
     json.EndArray().Key("rows").BeginArray();
     for (const auto& row : answer.rows) {
       json.BeginArray();

@@ -24,13 +24,16 @@ constexpr int kRunsShown = 20;
 // A topic without room for its next segment is a broker that can't acknowledge.
 constexpr int64_t kDiskFreeLeast = 64 << 20;
 
-double PerSecond(double now, double before, int64_t ms) { return ms <= 0 ? 0 : std::max(0.0, (now - before) * 1000 / static_cast<double>(ms)); }
+double PerSecond(double now, double before, int64_t ms) {
+  return ms <= 0 ? 0 : std::max(0.0, (now - before) * 1000 / static_cast<double>(ms));
+}
 
 bool IsInternal(const std::string& topic) { return topic.starts_with("__"); }
 
 }  // namespace
 
-StatusService::StatusService(const Services& services) : services_(services), events_(std::make_shared<http::EventHub>()) {}
+StatusService::StatusService(const Services& services)
+    : services_(services), events_(std::make_shared<http::EventHub>()) {}
 
 void StatusService::Start() {
   TakeSample();
@@ -59,7 +62,8 @@ void StatusService::Loop() {
     if (services_.alerts && services_.jobs) {
       std::vector<observe::JobSample> jobs;
       for (const stream::JobInfo& job : services_.jobs->List())
-        jobs.push_back({job.name, job.state == stream::JobState::kRunning, job.started_ms, job.records_in_per_second, job.latency.p99_us, job.lag});
+        jobs.push_back({job.name, job.state == stream::JobState::kRunning, job.started_ms, job.records_in_per_second,
+                        job.latency.p99_us, job.lag});
       services_.alerts->Evaluate(jobs);
     }
     if (events_->listeners() > 0) events_->Publish("status", StatusJson());
@@ -78,7 +82,10 @@ void StatusService::TakeSample() {
     for (const auto& p : stats.partitions) sample.topic_ends[p.topic] += p.log_end_offset;
   }
   if (services_.jobs)
-    for (const stream::JobInfo& job : services_.jobs->List()) sample.job_rates[job.name] = {job.records_in_per_second, job.rows_out_per_second};
+    for (const stream::JobInfo& job : services_.jobs->List()) {
+      const bool running = job.state == stream::JobState::kRunning;
+      sample.job_rates[job.name] = {running ? job.records_in_per_second : 0, running ? job.rows_out_per_second : 0};
+    }
   std::lock_guard lock(mutex_);
   samples_.push_back(std::move(sample));
   if (samples_.size() > kSamplesKept) samples_.pop_front();
@@ -91,7 +98,8 @@ double StatusService::TopicRate(const std::string& topic) const {
   const Sample& first = samples_[samples_.size() - std::min(samples_.size(), kRateSamples + 1)];
   auto end = last.topic_ends.find(topic), start = first.topic_ends.find(topic);
   if (end == last.topic_ends.end()) return 0;
-  return PerSecond(static_cast<double>(end->second), start == first.topic_ends.end() ? 0 : static_cast<double>(start->second),
+  return PerSecond(static_cast<double>(end->second),
+                   start == first.topic_ends.end() ? 0 : static_cast<double>(start->second),
                    last.monotonic_ms - first.monotonic_ms);
 }
 
@@ -100,7 +108,8 @@ void StatusService::WriteHistory(http::JsonWriter& json) const {
   auto series = [&](const char* name, auto value) {
     json.Key(name).BeginArray();
     for (size_t i = 1; i < samples_.size(); ++i)
-      json.Value(PerSecond(value(samples_[i]), value(samples_[i - 1]), samples_[i].monotonic_ms - samples_[i - 1].monotonic_ms));
+      json.Value(PerSecond(value(samples_[i]), value(samples_[i - 1]),
+                           samples_[i].monotonic_ms - samples_[i - 1].monotonic_ms));
     json.EndArray();
   };
   json.Key("history").BeginObject();
@@ -108,6 +117,13 @@ void StatusService::WriteHistory(http::JsonWriter& json) const {
   series("bytes_in", [](const Sample& s) { return static_cast<double>(s.bytes_in); });
   series("bytes_out", [](const Sample& s) { return static_cast<double>(s.bytes_out); });
   series("cpu", [](const Sample& s) { return s.cpu_seconds; });
+  json.Key("rows_out").BeginArray();
+  for (size_t i = 1; i < samples_.size(); ++i) {
+    double sum = 0;
+    for (const auto& [job, rates] : samples_[i].job_rates) sum += rates.second;
+    json.Value(sum);
+  }
+  json.EndArray();
   json.Key("streams").BeginObject();
   if (!samples_.empty())
     for (const auto& [job, ignored] : samples_.back().job_rates) {
@@ -134,13 +150,21 @@ void StatusService::WriteTopics(http::JsonWriter& json, const std::string& only,
         messages += p->high_watermark - p->log_start_offset;
         bytes += p->size_bytes;
       }
-      json.BeginObject().Field("name", name).Field("partitions", list.size()).Field("messages", messages).Field("size_bytes", bytes);
+      json.BeginObject()
+          .Field("name", name)
+          .Field("partitions", list.size())
+          .Field("messages", messages)
+          .Field("size_bytes", bytes);
       json.Field("messages_in_per_second", TopicRate(name));
       if (partitions) {
         json.Key("partition_list").BeginArray();
         for (const auto* p : list)
-          json.BeginObject().Field("partition", p->partition).Field("start_offset", p->log_start_offset).Field("end_offset", p->high_watermark)
-              .Field("size_bytes", p->size_bytes).EndObject();
+          json.BeginObject()
+              .Field("partition", p->partition)
+              .Field("start_offset", p->log_start_offset)
+              .Field("end_offset", p->high_watermark)
+              .Field("size_bytes", p->size_bytes)
+              .EndObject();
         json.EndArray();
       }
       json.EndObject();
@@ -150,7 +174,9 @@ void StatusService::WriteTopics(http::JsonWriter& json, const std::string& only,
       for (const auto& topic : *list) {
         if (only.empty() ? IsInternal(topic.name) : topic.name != only) continue;
         int64_t messages = 0;
-        struct Range { int64_t first, end; };
+        struct Range {
+          int64_t first, end;
+        };
         std::vector<Range> ranges;
         for (int32_t p = 0; p < topic.partitions; ++p) {
           auto offsets = services_.log->Offsets({topic.name, p});
@@ -161,7 +187,11 @@ void StatusService::WriteTopics(http::JsonWriter& json, const std::string& only,
         if (partitions) {
           json.Key("partition_list").BeginArray();
           for (size_t p = 0; p < ranges.size(); ++p)
-            json.BeginObject().Field("partition", p).Field("start_offset", ranges[p].first).Field("end_offset", ranges[p].end).EndObject();
+            json.BeginObject()
+                .Field("partition", p)
+                .Field("start_offset", ranges[p].first)
+                .Field("end_offset", ranges[p].end)
+                .EndObject();
           json.EndArray();
         }
         json.EndObject();
@@ -175,8 +205,10 @@ std::vector<ComponentHealth> StatusService::Health() {
   if (services_.log) {
     auto topics = services_.log->ListTopics();
     out.push_back({"log", topics.ok() ? "ok" : "failed",
-                   topics.ok() ? fmt::format("{} at {}, {} topics", services_.broker ? "embedded broker" : "Kafka cluster", services_.kafka, topics->size())
-                               : topics.error().ToString()});
+                   topics.ok()
+                       ? fmt::format("{} at {}, {} topics", services_.broker ? "embedded broker" : "Kafka cluster",
+                                     services_.kafka, topics->size())
+                       : topics.error().ToString()});
   } else {
     out.push_back({"log", "off", ""});
   }
@@ -187,7 +219,9 @@ std::vector<ComponentHealth> StatusService::Health() {
       if (job.state == stream::JobState::kRunning) ++running;
       if (job.state == stream::JobState::kFailed && failed++ == 0) first = job.name + ": " + job.error;
     }
-    out.push_back({"engine", "ok", fmt::format("{} jobs running{}", running, failed ? fmt::format(", {} failed ({})", failed, first) : "")});
+    out.push_back(
+        {"engine", "ok",
+         fmt::format("{} jobs running{}", running, failed ? fmt::format(", {} failed ({})", failed, first) : "")});
   } else {
     out.push_back({"engine", "off", ""});
   }
@@ -198,7 +232,8 @@ std::vector<ComponentHealth> StatusService::Health() {
     for (const auto& dag : dags) broken += !dag.error.empty();
     out.push_back({"scheduler", runs.ok() ? "ok" : "failed",
                    !runs.ok() ? runs.error().ToString()
-                              : fmt::format("{} DAGs{}", dags.size() - broken, broken ? fmt::format(", {} that do not load", broken) : "")});
+                              : fmt::format("{} DAGs{}", dags.size() - broken,
+                                            broken ? fmt::format(", {} that do not load", broken) : "")});
   } else {
     out.push_back({"scheduler", "off", ""});
   }
@@ -212,7 +247,8 @@ namespace {
 void WriteHealth(http::JsonWriter& json, const std::vector<ComponentHealth>& components, bool* ok) {
   *ok = std::none_of(components.begin(), components.end(), [](const auto& c) { return c.status == "failed"; });
   json.BeginObject().Field("status", *ok ? "ok" : "degraded").Key("components").BeginArray();
-  for (const auto& c : components) json.BeginObject().Field("name", c.name).Field("status", c.status).Field("detail", c.detail).EndObject();
+  for (const auto& c : components)
+    json.BeginObject().Field("name", c.name).Field("status", c.status).Field("detail", c.detail).EndObject();
   json.EndArray().EndObject();
 }
 }  // namespace
@@ -226,14 +262,25 @@ std::string StatusService::HealthJson(bool* ok) {
 std::string StatusService::StatusJson() {
   const Services& s = services_;
   http::JsonWriter json;
-  json.BeginObject().Field("name", s.project_name).Field("version", kVersion).Field("pid", getpid()).Field("started_ms", s.started_ms);
-  json.Field("now_ms", s.clock->NowMs()).Field("kafka", s.kafka).Field("http", s.http).Field("data_dir", s.data_dir).Field("project_dir", s.project_dir);
+  json.BeginObject()
+      .Field("name", s.project_name)
+      .Field("version", kVersion)
+      .Field("pid", getpid())
+      .Field("started_ms", s.started_ms);
+  json.Field("now_ms", s.clock->NowMs())
+      .Field("kafka", s.kafka)
+      .Field("http", s.http)
+      .Field("data_dir", s.data_dir)
+      .Field("project_dir", s.project_dir);
   bool ok;
   json.Key("health");
   WriteHealth(json, Health(), &ok);
 
   const observe::ProcessStats process = observe::ReadProcessStats();
-  json.Key("process").BeginObject().Field("cpu_seconds", process.cpu_seconds).Field("resident_bytes", process.resident_bytes);
+  json.Key("process")
+      .BeginObject()
+      .Field("cpu_seconds", process.cpu_seconds)
+      .Field("resident_bytes", process.resident_bytes);
   json.Field("threads", process.threads).Field("open_fds", process.open_fds).EndObject();
 
   json.Key("broker").BeginObject().Field("embedded", s.broker != nullptr);
@@ -243,7 +290,8 @@ std::string StatusService::StatusJson() {
     groups = std::move(stats.groups);
     json.Field("messages_in", stats.messages_in).Field("bytes_in", stats.bytes_in).Field("bytes_out", stats.bytes_out);
     json.Field("connections", stats.connections).Field("fsyncs", stats.fsyncs);
-    json.Field("fsync_us_mean", stats.fsyncs ? static_cast<double>(stats.fsync_us_sum) / static_cast<double>(stats.fsyncs) : 0.0);
+    json.Field("fsync_us_mean",
+               stats.fsyncs ? static_cast<double>(stats.fsync_us_sum) / static_cast<double>(stats.fsyncs) : 0.0);
   }
   {
     std::lock_guard lock(mutex_);
@@ -251,9 +299,12 @@ std::string StatusService::StatusJson() {
       const Sample& last = samples_.back();
       const Sample& first = samples_[samples_.size() - std::min(samples_.size(), kRateSamples + 1)];
       const int64_t ms = last.monotonic_ms - first.monotonic_ms;
-      json.Field("messages_in_per_second", PerSecond(static_cast<double>(last.messages_in), static_cast<double>(first.messages_in), ms));
-      json.Field("bytes_in_per_second", PerSecond(static_cast<double>(last.bytes_in), static_cast<double>(first.bytes_in), ms));
-      json.Field("bytes_out_per_second", PerSecond(static_cast<double>(last.bytes_out), static_cast<double>(first.bytes_out), ms));
+      json.Field("messages_in_per_second",
+                 PerSecond(static_cast<double>(last.messages_in), static_cast<double>(first.messages_in), ms));
+      json.Field("bytes_in_per_second",
+                 PerSecond(static_cast<double>(last.bytes_in), static_cast<double>(first.bytes_in), ms));
+      json.Field("bytes_out_per_second",
+                 PerSecond(static_cast<double>(last.bytes_out), static_cast<double>(first.bytes_out), ms));
       json.Field("cpu", PerSecond(last.cpu_seconds, first.cpu_seconds, ms));
     }
     WriteHistory(json);
@@ -290,8 +341,13 @@ std::string StatusService::StatusJson() {
   json.EndArray().Key("errors").BeginArray();
   if (s.recent)
     for (const auto& line : s.recent->Lines())
-      json.BeginObject().Field("time_ms", line.time_ms).Field("level", line.level == LogLevel::kError ? "error" : "warning")
-          .Field("component", line.component).Field("message", line.message).Field("repeated", line.repeated).EndObject();
+      json.BeginObject()
+          .Field("time_ms", line.time_ms)
+          .Field("level", line.level == LogLevel::kError ? "error" : "warning")
+          .Field("component", line.component)
+          .Field("message", line.message)
+          .Field("repeated", line.repeated)
+          .EndObject();
   json.EndArray().EndObject();
   return json.Take();
 }

@@ -23,7 +23,7 @@ namespace tailrace::api {
 
 struct ComponentHealth {
   std::string name;
-  std::string status;   // ok, off (not a role of this process), failed
+  std::string status;  // ok, off (not a role of this process), failed
   std::string detail;
 };
 
@@ -53,7 +53,7 @@ class StatusService {
     uint64_t messages_in = 0, bytes_in = 0, bytes_out = 0;
     double cpu_seconds = 0;
     std::map<std::string, int64_t> topic_ends;
-    std::map<std::string, std::pair<double, double>> job_rates;   // in, out per second
+    std::map<std::string, std::pair<double, double>> job_rates;  // in, out per second
   };
   void Loop();
   void TakeSample();

@@ -21,7 +21,9 @@ namespace {
 
 constexpr size_t kSqlBytesMax = 4 << 20;
 
-Error NoEngine() { return Error(ErrorCode::kConflict, "this process runs no streaming engine").Remedy("start it without --broker-only"); }
+Error NoEngine() {
+  return Error(ErrorCode::kConflict, "this process runs no streaming engine").Remedy("start it without --broker-only");
+}
 
 std::vector<std::string> StreamNames(const std::string& dir) {
   std::vector<std::string> out;
@@ -45,20 +47,23 @@ Response Describe(const Services& services, int status, const std::string& name)
 
 Result<StreamFile> ReadStreamFile(const Services& services, const std::string& name) {
   if (services.project_dir.empty())
-    return Error(ErrorCode::kConflict, "this process runs no project, so it has no streams/ to read '" + name + "' from")
+    return Error(ErrorCode::kConflict,
+                 "this process runs no project, so it has no streams/ to read '" + name + "' from")
         .Remedy("send the SQL itself, or start 'tailrace up PROJECT'");
   StreamFile out;
   out.path = name.ends_with(".sql") ? name : "streams/" + name + ".sql";
   char real[4096];
-  const std::string full = services.project_dir + "/" + out.path;
-  if (out.path.starts_with('/') || !::realpath(full.c_str(), real))
+  const std::string full = out.path.starts_with('/') ? out.path : services.project_dir + "/" + out.path;
+  if (!::realpath(full.c_str(), real))
     return NotFound("there is no file " + out.path + " in the project")
         .Remedy(config::SuggestRemedy(name, StreamNames(services.project_dir + "/streams")));
   if (!std::string_view(real).starts_with(services.project_dir + "/"))
     return Error(ErrorCode::kPermissionDenied, out.path + " lies outside of the project");
   struct stat info {};
   if (::stat(real, &info) != 0 || !S_ISREG(info.st_mode)) return NotFound(out.path + " is not a file");
-  if (static_cast<size_t>(info.st_size) > kSqlBytesMax) return Error(ErrorCode::kLimitExceeded, out.path + " is larger than 4 MB");
+  if (static_cast<size_t>(info.st_size) > kSqlBytesMax)
+    return Error(ErrorCode::kLimitExceeded, out.path + " is larger than 4 MB");
+  out.path = std::string(real).substr(services.project_dir.size() + 1);
   std::ifstream in(real, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -76,7 +81,8 @@ void AddStreamRoutes(http::Router& router, const Services& services) {
     const JsonBody body = TRY_HTTP(JsonBody::Parse(r, {"file", "sql", "name", "resume"}));
     const auto file = TRY_HTTP(body.Text("file"));
     const auto sql = TRY_HTTP(body.Text("sql"));
-    if (file.has_value() == sql.has_value()) return ErrorToResponse(InvalidArgument("the body needs one of the fields file and sql"));
+    if (file.has_value() == sql.has_value())
+      return ErrorToResponse(InvalidArgument("the body needs one of the fields file and sql"));
     StreamFile source{TRY_HTTP(body.Text("name")).value_or("query") + ".sql", sql.value_or("")};
     if (file) source = TRY_HTTP(ReadStreamFile(services, *file));
     stream::JobOptions options;

@@ -38,7 +38,8 @@ void Write(http::JsonWriter& json, const Message& m) {
 }
 
 /// Up to `count` messages of the partition from `from` on (before `end`).
-Result<std::vector<Message>> Read(log::Client& client, const TopicPartition& partition, int64_t from, int64_t end, size_t count) {
+Result<std::vector<Message>> Read(log::Client& client, const TopicPartition& partition, int64_t from, int64_t end,
+                                  size_t count) {
   std::vector<Message> out;
   if (from >= end) return out;
   auto reader = TRY(client.OpenReader(partition, from, log::Isolation::kReadCommitted, nullptr));
@@ -51,9 +52,16 @@ Result<std::vector<Message>> Read(log::Client& client, const TopicPartition& par
     for (const RecordView& record : set.records) {
       if (out.size() >= count) break;
       if (record.offset < from) continue;
-      Message m{partition.partition, record.offset, record.timestamp_ms, Copy(record.key), Copy(record.value), record.value.size(), {}};
+      Message m{partition.partition,
+                record.offset,
+                record.timestamp_ms,
+                Copy(record.key),
+                Copy(record.value),
+                record.value.size(),
+                {}};
       for (uint32_t h = 0; h < record.header_count; ++h)
-        m.headers.emplace_back(std::string(record.headers[h].key), std::string(record.headers[h].value.substr(0, 1024)));
+        m.headers.emplace_back(std::string(record.headers[h].key),
+                               std::string(record.headers[h].value.substr(0, 1024)));
       bytes += std::min(record.value.size(), kValueBytesShown);
       out.push_back(std::move(m));
     }
@@ -68,7 +76,8 @@ Response Messages(log::Client& client, const Request& r) {
   const int64_t limit = TRY_HTTP(QueryInt(r, "limit", 1, 1000, 20));
   const int64_t only = TRY_HTTP(QueryInt(r, "partition", 0, description.partitions - 1, -1));
   const int64_t offset = TRY_HTTP(QueryInt(r, "offset", 0, INT64_MAX, -1));
-  if (offset >= 0 && only < 0) return ErrorToResponse(InvalidArgument("an offset needs a partition").Remedy("add partition=0"));
+  if (offset >= 0 && only < 0)
+    return ErrorToResponse(InvalidArgument("an offset needs a partition").Remedy("add partition=0"));
   std::vector<Message> all;
   for (int32_t p = 0; p < description.partitions; ++p) {
     if (only >= 0 && p != only) continue;
@@ -113,7 +122,8 @@ void AddTopicRoutes(http::Router& router, const Services& services, StatusServic
     log::TopicSpec spec;
     spec.name = TRY_HTTP(body.RequiredText("name"));
     const int64_t partitions = TRY_HTTP(body.Int("partitions")).value_or(1);
-    if (partitions < 1 || partitions > 10'000) return ErrorToResponse(InvalidArgument("partitions must be from 1 to 10000"));
+    if (partitions < 1 || partitions > 10'000)
+      return ErrorToResponse(InvalidArgument("partitions must be from 1 to 10000"));
     spec.partitions = static_cast<int32_t>(partitions);
     spec.configs = TRY_HTTP(body.TextMap("configs"));
     TRY_HTTP(services.log->CreateTopic(spec));
@@ -139,7 +149,8 @@ void AddTopicRoutes(http::Router& router, const Services& services, StatusServic
     if (services.broker)
       for (const auto& group : services.broker->Stats().groups)
         if (group.group == r.Param("group")) return JsonResponse(200, group);
-    return ErrorToResponse(NotFound("there is no group '" + r.Param("group") + "'").Remedy("see 'tailrace group list'"));
+    return ErrorToResponse(
+        NotFound("there is no group '" + r.Param("group") + "'").Remedy("see 'tailrace group list'"));
   });
 }
 

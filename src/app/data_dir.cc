@@ -24,7 +24,9 @@ std::optional<Endpoint> ReadEndpoint(const std::string& data_dir) {
   const auto json = nlohmann::json::parse(text.str(), nullptr, false);
   if (!json.is_object()) return std::nullopt;
   Endpoint out;
-  auto get = [&](const char* name) { return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : std::string(); };
+  auto get = [&](const char* name) {
+    return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : std::string();
+  };
   out.pid = json.contains("pid") && json["pid"].is_number_integer() ? json["pid"].get<int64_t>() : 0;
   out.kafka = get("kafka");
   out.http = get("http");

@@ -27,7 +27,8 @@ std::string FileName(const std::string& job) {
 
 class DurableJobsImpl final : public DurableJobs {
  public:
-  DurableJobsImpl(std::string directory, stream::JobManagerOptions options, stream::ConnectorFactory& connectors, Clock& clock)
+  DurableJobsImpl(std::string directory, stream::JobManagerOptions options, stream::ConnectorFactory& connectors,
+                  Clock& clock)
       : directory_(std::move(directory)) {
     options.on_end = [this](const stream::JobInfo& info) {
       if (info.state == stream::JobState::kFinished || info.state == stream::JobState::kFailed) Forget(info.name);
@@ -37,7 +38,8 @@ class DurableJobsImpl final : public DurableJobs {
 
   Result<std::string> Start(const std::string& file, const std::string& sql, stream::JobOptions options) override {
     const std::string name = TRY(jobs_->Start(file, sql, options));
-    const nlohmann::json record = {{"version", kVersion}, {"file", file}, {"sql", sql}, {"name", options.name}, {"base_dir", options.base_dir}};
+    const nlohmann::json record = {
+        {"version", kVersion}, {"file", file}, {"sql", sql}, {"name", options.name}, {"base_dir", options.base_dir}};
     if (Status kept = Record(name, record.dump()); !kept.ok()) {
       // Started but not durable would surprise after a crash.
       (void)jobs_->Stop(name);
@@ -45,7 +47,8 @@ class DurableJobsImpl final : public DurableJobs {
     }
     // A bounded job may have ended before its record was written; one that ends from here on is forgotten by on_end.
     auto info = jobs_->Describe(name);
-    if (info.ok() && (info->state == stream::JobState::kFinished || info->state == stream::JobState::kFailed)) Forget(name);
+    if (info.ok() && (info->state == stream::JobState::kFinished || info->state == stream::JobState::kFailed))
+      Forget(name);
     return name;
   }
 
@@ -67,7 +70,9 @@ class DurableJobsImpl final : public DurableJobs {
 
   std::vector<stream::JobInfo> List() override { return jobs_->List(); }
   Result<stream::JobInfo> Describe(const std::string& name) override { return jobs_->Describe(name); }
-  Result<stream::JobInfo> Wait(const std::string& name, int64_t timeout_ms) override { return jobs_->Wait(name, timeout_ms); }
+  Result<stream::JobInfo> Wait(const std::string& name, int64_t timeout_ms) override {
+    return jobs_->Wait(name, timeout_ms);
+  }
   void Shutdown(int64_t deadline_ms) override { jobs_->Shutdown(deadline_ms); }
 
  private:
@@ -95,7 +100,7 @@ class DurableJobsImpl final : public DurableJobs {
   }
 
   const std::string directory_;
-  std::mutex mutex_;  // one change of the directory at a time
+  std::mutex mutex_;                          // one change of the directory at a time
   std::unique_ptr<stream::JobManager> jobs_;  // last: its threads call on_end until it is gone
 };
 
@@ -104,7 +109,8 @@ class DurableJobsImpl final : public DurableJobs {
 Result<std::unique_ptr<DurableJobs>> DurableJobs::Open(std::string directory, stream::JobManagerOptions options,
                                                        stream::ConnectorFactory& connectors, Clock& clock) {
   TRY(io::MakeDirectories(directory));
-  return std::unique_ptr<DurableJobs>(std::make_unique<DurableJobsImpl>(std::move(directory), std::move(options), connectors, clock));
+  return std::unique_ptr<DurableJobs>(
+      std::make_unique<DurableJobsImpl>(std::move(directory), std::move(options), connectors, clock));
 }
 
 }  // namespace tailrace::app

@@ -12,8 +12,8 @@ class Clock;
 
 namespace tailrace::app {
 
-/// A JobManager whose running jobs survive the process: each is kept as `directory`/NAME.json (docs/formats/jobs.md) from
-/// the moment Start returns until it is stopped, finishes or fails for good. A shutdown keeps them.
+/// A JobManager whose running jobs survive the process: each is kept as `directory`/NAME.json (docs/formats/jobs.md)
+/// from the moment Start returns until it is stopped, finishes or fails for good. A shutdown keeps them.
 class DurableJobs : public stream::JobManager {
  public:
   static Result<std::unique_ptr<DurableJobs>> Open(std::string directory, stream::JobManagerOptions options,

@@ -29,14 +29,14 @@ int main(int argc, char** argv) {
   root.name("tailrace");
   root.require_subcommand(1);
   root.set_version_flag("--version", std::string("tailrace ") + api::kVersion);
-  root.footer("Begin:\n  tailrace init my-project && tailrace run my-project\n\nEvery command has --help with an example. Exit status: 0 done, 1 failed, 2 wrong command line.");
+  root.footer(
+      "Begin:\n  tailrace init my-project && tailrace run my-project\n\nEvery command has --help with an example. Exit "
+      "status: 0 done, 1 failed, 2 wrong command line.");
   app::Invocation invocation;
   app::AddAllCommands(root, invocation);
   try {
     root.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return root.exit(e) == 0 ? 0 : 2;
-  }
+  } catch (const CLI::ParseError& e) { return root.exit(e) == 0 ? 0 : 2; }
   app::StopSignal::Install();
   try {
     auto status = invocation.run();
@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
     PrintError(status.error());
     return 1;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "tailrace: unexpected: %s\n  what to do: please report this with the command you ran\n", e.what());
+    std::fprintf(stderr, "tailrace: unexpected: %s\n  what to do: please report this with the command you ran\n",
+                 e.what());
     return 1;
   }
 }

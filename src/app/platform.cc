@@ -46,7 +46,9 @@ std::map<std::string, std::string> Environment() {
   return out;
 }
 
-std::string JoinPath(const std::string& dir, const std::string& path) { return path.starts_with('/') ? path : dir + "/" + path; }
+std::string JoinPath(const std::string& dir, const std::string& path) {
+  return path.starts_with('/') ? path : dir + "/" + path;
+}
 
 broker::BrokerOptions MakeBrokerOptions(const config::Settings& s, const std::string& data_dir) {
   broker::BrokerOptions o;
@@ -114,8 +116,8 @@ class PlatformImpl final : public Platform {
     if (options_.broker_only) return data_dir_->Publish(endpoint_);
     OpenProject();
     TRY(OpenEngine());
-    TRY(OpenHttp());      // before the scheduler: its tasks are told the address
-    jobs_->Resume();      // before the scheduler: a task that went on waits for its job
+    TRY(OpenHttp());  // before the scheduler: its tasks are told the address
+    jobs_->Resume();  // before the scheduler: a task that went on waits for its job
     TRY(OpenScheduler());
     http_->Open();
     return data_dir_->Publish(endpoint_);
@@ -141,7 +143,8 @@ class PlatformImpl final : public Platform {
     for (const config::StoreConfig& store : project.stores) out.push_back({"store", store.name, "ready", false});
     if (scheduler_)
       for (const auto& dag : scheduler_->Dags())
-        out.push_back({"dag", dag.error.empty() ? dag.dag_id : dag.file, dag.error.empty() ? "loaded" : dag.error, !dag.error.empty()});
+        out.push_back({"dag", dag.error.empty() ? dag.dag_id : dag.file, dag.error.empty() ? "loaded" : dag.error,
+                       !dag.error.empty()});
     for (const std::string& name : project.autostart) out.push_back(Autostart(name));
     return out;
   }
@@ -155,7 +158,7 @@ class PlatformImpl final : public Platform {
         if (generator.state == connectors::GeneratorState::kRunning) (void)generators_->Stop(generator.name);
     if (jobs_) jobs_->Shutdown(kJobGraceMs);
     if (http_) http_->Stop(kHttpGraceMs);
-    http_.reset();       // its sampler looks at the others
+    http_.reset();  // its sampler looks at the others
     scheduler_.reset();
     generators_.reset();
     jobs_.reset();
@@ -182,7 +185,8 @@ class PlatformImpl final : public Platform {
     auto port = broker_->Listen(s.String("bind.address"), s.Port("port.kafka"));
     if (!port.ok()) {
       Error error = std::move(port).error();
-      if (error.code() == ErrorCode::kConflict) return std::move(error).Remedy("stop that program or give --port-kafka another port (0 = any free one)");
+      if (error.code() == ErrorCode::kConflict)
+        return std::move(error).Remedy("stop that program or give --port-kafka another port (0 = any free one)");
       return error;
     }
     const broker::BrokerOptions defaults = MakeBrokerOptions(s, data_dir_->path());
@@ -201,7 +205,8 @@ class PlatformImpl final : public Platform {
     const config::Project& project = *options_.project;
     services_.project_name = project.name;
     services_.project_dir = endpoint_.project = project.dir;
-    for (const auto& store : project.stores) services_.stores.push_back({store.name, JoinPath(project.dir, store.path)});
+    for (const auto& store : project.stores)
+      services_.stores.push_back({store.name, JoinPath(project.dir, store.path)});
     for (const auto& [name, value] : project.variables) services_.variables[name] = value;
     if (const config::Profile* profile = project.FindProfile(options_.profile))
       for (const auto& [name, value] : profile->variables) services_.variables[name] = value;
@@ -211,7 +216,12 @@ class PlatformImpl final : public Platform {
       http::JsonWriter json;
       json.BeginObject().Key("applied").BeginArray();
       for (const Applied& a : Apply(now))
-        json.BeginObject().Field("kind", a.kind).Field("name", a.name).Field("result", a.result).Field("failed", a.failed).EndObject();
+        json.BeginObject()
+            .Field("kind", a.kind)
+            .Field("name", a.name)
+            .Field("result", a.result)
+            .Field("failed", a.failed)
+            .EndObject();
       json.EndArray().EndObject();
       return json.Take();
     };
@@ -248,7 +258,8 @@ class PlatformImpl final : public Platform {
     alerts_ = std::make_unique<observe::AlertEngine>(
         options_.project ? options_.project->alerts : std::vector<config::AlertRule>(), clock_,
         [this](const observe::Alert& alert, const config::AlertRule& rule) {
-          const std::string line = std::string(observe::AlertStateName(alert.state)) + ": " + alert.rule + ": " + alert.message;
+          const std::string line =
+              std::string(observe::AlertStateName(alert.state)) + ": " + alert.rule + ": " + alert.message;
           if (alert.state == observe::AlertState::kFiring) LogWarning("alerts", line);
           else LogInfo("alerts", line);
           if (!rule.topic.empty()) alert_topics_->Send(alert, rule.topic);
@@ -261,7 +272,9 @@ class PlatformImpl final : public Platform {
     const config::Settings& s = options_.settings;
     const std::string& bind = s.String("bind.address");
     http_ = TRY(api::Server::Start(services_, bind, s.Port("port.http")));
-    const std::string host = bind == "0.0.0.0" || bind == "localhost" ? "127.0.0.1" : bind.find(':') == std::string::npos ? bind : "[" + bind + "]";
+    const std::string host = bind == "0.0.0.0" || bind == "localhost" ? "127.0.0.1"
+                             : bind.find(':') == std::string::npos    ? bind
+                                                                      : "[" + bind + "]";
     services_.http = endpoint_.http = "http://" + host + ":" + std::to_string(http_->port());
     return Ok();
   }
@@ -315,10 +328,12 @@ class PlatformImpl final : public Platform {
     for (const auto& generator : Generators()) names.push_back(generator.name);
     if (std::find(names.begin(), names.end(), name) == names.end())
       return NotFound("there is no generator '" + name + "'")
-          .Remedy(names.empty() ? "put a YAML file into the project's generators/" : config::SuggestRemedy(name, names));
+          .Remedy(names.empty() ? "put a YAML file into the project's generators/"
+                                : config::SuggestRemedy(name, names));
     std::map<std::string, std::string> overrides;
     if (rate > 0) overrides["rate"] = std::to_string(rate);
-    const std::string started = TRY(generators_->StartFile(GeneratorsDir() + "/" + name + ".yaml", options_.project->dir, overrides));
+    const std::string started =
+        TRY(generators_->StartFile(GeneratorsDir() + "/" + name + ".yaml", options_.project->dir, overrides));
     return ToStatus(TRY(generators_->Describe(started)));
   }
 
@@ -327,11 +342,13 @@ class PlatformImpl final : public Platform {
     auto now = services_.log->DescribeTopic(topic.name);
     if (now.ok()) {
       if (now->partitions != topic.partitions)
-        applied.result = "has " + std::to_string(now->partitions) + " partitions, the project says " + std::to_string(topic.partitions);
+        applied.result = "has " + std::to_string(now->partitions) + " partitions, the project says " +
+                         std::to_string(topic.partitions);
       return applied;
     }
-    const Status made = now.error().code() == ErrorCode::kNotFound ? services_.log->CreateTopic({topic.name, topic.partitions, topic.configs})
-                                                                   : Status(std::move(now).error());
+    const Status made = now.error().code() == ErrorCode::kNotFound
+                            ? services_.log->CreateTopic({topic.name, topic.partitions, topic.configs})
+                            : Status(std::move(now).error());
     if (made.ok()) {
       applied.result = "created";
     } else {
@@ -392,7 +409,8 @@ Result<std::unique_ptr<Platform>> Platform::Start(PlatformOptions options) {
     if (options.project)
       for (const auto& profile : options.project->profiles) names.push_back(profile.name);
     if (std::find(names.begin(), names.end(), options.profile) == names.end())
-      return InvalidArgument("the project has no profile '" + options.profile + "'").Remedy(config::SuggestRemedy(options.profile, names));
+      return InvalidArgument("the project has no profile '" + options.profile + "'")
+          .Remedy(config::SuggestRemedy(options.profile, names));
   }
   auto platform = std::make_unique<PlatformImpl>(std::move(options));
   TRY(platform->Open());
@@ -402,9 +420,11 @@ Result<std::unique_ptr<Platform>> Platform::Start(PlatformOptions options) {
 Status ResolveSettings(const std::optional<config::Project>& project, config::Settings* settings) {
   TRY(settings->SetFromEnvironment(Environment()));
   if (project)
-    for (const config::SettingValue& value : project->settings) TRY(settings->Set(value.name, value.value, config::SettingOrigin::kFile));
+    for (const config::SettingValue& value : project->settings)
+      TRY(settings->Set(value.name, value.value, config::SettingOrigin::kFile));
   const std::string base = project ? project->dir : ".";
-  if (settings->String("data.dir").empty()) return settings->Set("data.dir", base + "/.tailrace", config::SettingOrigin::kDefault);
+  if (settings->String("data.dir").empty())
+    return settings->Set("data.dir", base + "/.tailrace", config::SettingOrigin::kDefault);
   if (settings->Origin("data.dir") == config::SettingOrigin::kFile)  // relative to the file that says it
     return settings->Set("data.dir", JoinPath(base, settings->String("data.dir")), config::SettingOrigin::kFile);
   return Ok();

@@ -25,7 +25,7 @@ class JobManager;
 namespace tailrace::workflow {
 class Scheduler;
 struct OperatorServices;
-}
+}  // namespace tailrace::workflow
 namespace tailrace::api {
 struct Services;
 }
@@ -33,15 +33,15 @@ struct Services;
 namespace tailrace::app {
 
 struct PlatformOptions {
-  config::Settings settings;                 // data.dir is set
+  config::Settings settings;  // data.dir is set
   std::optional<config::Project> project;
-  std::string profile;                       // empty: everything embedded
+  std::string profile;  // empty: everything embedded
   bool broker_only = false;
 };
 
 /// One thing that apply did or found.
 struct Applied {
-  std::string kind, name, result;   // "topic", "raw_events", "created"
+  std::string kind, name, result;  // "topic", "raw_events", "created"
   bool failed = false;
 };
 
@@ -50,7 +50,7 @@ class Platform {
  public:
   /// On return everything serves. kConflict: the data directory or a port is taken.
   static Result<std::unique_ptr<Platform>> Start(PlatformOptions options);
-  virtual ~Platform() = default;   // stops
+  virtual ~Platform() = default;  // stops
 
   virtual const Endpoint& endpoint() const = 0;
   /// Creates the project's missing topics, starts its autostart streams (once), looks at its DAGs. Idempotent.
@@ -60,10 +60,10 @@ class Platform {
 
   virtual const api::Services& services() const = 0;
   virtual log::Client& log() = 0;
-  virtual stream::JobManager* jobs() = 0;          // null: broker only
-  virtual workflow::Scheduler* scheduler() = 0;    // null: broker only, or no project
+  virtual stream::JobManager* jobs() = 0;        // null: broker only
+  virtual workflow::Scheduler* scheduler() = 0;  // null: broker only, or no project
   virtual workflow::OperatorServices operator_services() = 0;
-  virtual broker::Broker* broker() = 0;            // null: the profile's Kafka cluster
+  virtual broker::Broker* broker() = 0;  // null: the profile's Kafka cluster
 };
 
 /// DIR for its lookups, set from flags or "", and the settings that the project and the environment give.

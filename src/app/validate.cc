@@ -25,16 +25,20 @@ std::vector<std::string> FilesIn(const std::string& dir, const std::vector<std::
   auto names = io::ListDirectory(dir);
   if (!names.ok()) return out;
   for (const std::string& name : *names)
-    if (std::any_of(suffixes.begin(), suffixes.end(), [&](const auto& s) { return name.ends_with(s) && !name.starts_with('.'); })) out.push_back(name);
+    if (std::any_of(suffixes.begin(), suffixes.end(),
+                    [&](const auto& s) { return name.ends_with(s) && !name.starts_with('.'); }))
+      out.push_back(name);
   std::sort(out.begin(), out.end());
   return out;
 }
 
-Status CheckStream(const std::string& file, const config::Project& project, const stream::ConnectorFactory& connectors) {
+Status CheckStream(const std::string& file, const config::Project& project,
+                   const stream::ConnectorFactory& connectors) {
   std::map<std::string, std::string> variables = project.variables;
   for (char** entry = environ; *entry; ++entry) {
     const std::string_view text = *entry;
-    if (const size_t equals = text.find('='); equals != std::string_view::npos) variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    if (const size_t equals = text.find('='); equals != std::string_view::npos)
+      variables.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   variables.emplace("TAILRACE_KAFKA", "127.0.0.1:9092");
   const std::string text = TRY(sql::SubstituteVariables(file, TRY(io::ReadFile(file, kFileBytesMax)), variables));
@@ -77,13 +81,18 @@ Result<std::vector<FileCheck>> ValidateProject(const std::string& dir) {
     add("dag", base + "dags/" + name, dag.ok() ? Ok() : Status(std::move(dag).error()));
   }
   for (const std::string& name : FilesIn(base + project.generators_dir, {".yaml", ".yml"}))
-    add("generator", base + project.generators_dir + "/" + name, CheckGenerator(base + project.generators_dir + "/" + name));
+    add("generator", base + project.generators_dir + "/" + name,
+        CheckGenerator(base + project.generators_dir + "/" + name));
 
   for (const std::string& name : project.autostart)
     if (std::find(streams.begin(), streams.end(), name) == streams.end())
-      out[0].problems.push_back(NotFound("autostart names the stream '" + name + "', which is not in streams/").Remedy(config::SuggestRemedy(name, streams)).At(project.file, 0, 0));
+      out[0].problems.push_back(NotFound("autostart names the stream '" + name + "', which is not in streams/")
+                                    .Remedy(config::SuggestRemedy(name, streams))
+                                    .At(project.file, 0, 0));
   if (!project.run.trigger.empty() && std::find(dags.begin(), dags.end(), project.run.trigger) == dags.end())
-    out[0].problems.push_back(NotFound("run triggers the DAG '" + project.run.trigger + "', which is not in dags/").Remedy(config::SuggestRemedy(project.run.trigger, dags)).At(project.file, 0, 0));
+    out[0].problems.push_back(NotFound("run triggers the DAG '" + project.run.trigger + "', which is not in dags/")
+                                  .Remedy(config::SuggestRemedy(project.run.trigger, dags))
+                                  .At(project.file, 0, 0));
   return out;
 }
 

@@ -19,7 +19,7 @@ struct TopicConfig {
 
 struct StoreConfig {
   std::string name;
-  std::string path;       // of the DuckDB file, relative to the project
+  std::string path;  // of the DuckDB file, relative to the project
   SourceLocation where;
 };
 
@@ -34,34 +34,34 @@ enum class AlertMetric { kLatency, kThroughput, kLag };
 const char* AlertMetricName(AlertMetric metric);
 
 struct AlertRule {
-  std::string name;                  // default: "JOB METRIC"
-  std::string job = "*";             // "*": every running job
+  std::string name;       // default: "JOB METRIC"
+  std::string job = "*";  // "*": every running job
   AlertMetric metric = AlertMetric::kLatency;
-  bool below = false;                // fires where the value is below the threshold instead of above
-  double threshold = 0;              // latency: ms; throughput: events per second; lag: records
-  int64_t for_ms = 0;                // holds this long before it fires
-  std::string topic;                 // gets each firing and resolving; the log and the status page do anyway
+  bool below = false;    // fires where the value is below the threshold instead of above
+  double threshold = 0;  // latency: ms; throughput: events per second; lag: records
+  int64_t for_ms = 0;    // holds this long before it fires
+  std::string topic;     // gets each firing and resolving; the log and the status page do anyway
   SourceLocation where;
 };
 
 /// Which engines play which role. An empty address: the embedded one.
 struct Profile {
   std::string name;
-  std::string kafka;                           // bootstrap servers of a Kafka cluster
+  std::string kafka;                             // bootstrap servers of a Kafka cluster
   std::map<std::string, std::string> variables;  // over the project's
   SourceLocation where;
 };
 
 struct ShowConfig {
-  std::string title, store, sql;   // store empty: the only one
+  std::string title, store, sql;  // store empty: the only one
 };
 
 /// What `tailrace run` does once the platform is up.
 struct RunConfig {
-  std::string trigger;             // a DAG
+  std::string trigger;  // a DAG
   std::string conf_json = "{}";
-  std::vector<ShowConfig> show;    // queries whose rows are printed at the end
-  std::string report;              // path of a file the run makes, named at the end
+  std::vector<ShowConfig> show;  // queries whose rows are printed at the end
+  std::string report;            // path of a file the run makes, named at the end
 };
 
 struct SettingValue {
@@ -70,8 +70,8 @@ struct SettingValue {
 };
 
 struct Project {
-  std::string dir;         // absolute
-  std::string file;        // dir/tailrace.yaml, as errors show it
+  std::string dir;   // absolute
+  std::string file;  // dir/tailrace.yaml, as errors show it
   std::string name;
   std::string description;
   std::vector<Profile> profiles;
@@ -79,7 +79,7 @@ struct Project {
   std::vector<StoreConfig> stores;
   std::vector<PoolConfig> pools;
   std::vector<AlertRule> alerts;
-  std::vector<std::string> autostart;          // files in streams/, without .sql
+  std::vector<std::string> autostart;            // files in streams/, without .sql
   std::map<std::string, std::string> variables;  // ${NAME} in SQL files
   std::string generators_dir = "generators";
   RunConfig run;

@@ -15,31 +15,40 @@ using T = SettingType;
 
 constexpr Setting kSettings[] = {
     {"data.dir", T::kString, "", 0, 0, "", "where everything is kept; default: .tailrace in the project's directory"},
-    {"bind.address", T::kString, "127.0.0.1", 0, 0, "", "address to listen on; there is no login yet, so leave it on loopback unless the network is trusted"},
+    {"bind.address", T::kString, "127.0.0.1", 0, 0, "",
+     "address to listen on; there is no login yet, so leave it on loopback unless the network is trusted"},
     {"port.kafka", T::kPort, "9092", 0, 65535, "", "Kafka protocol; 0 = any free port"},
     {"port.http", T::kPort, "8080", 0, 65535, "", "status page, REST, /metrics, /health; 0 = any free port"},
-    {"port.registry", T::kPort, "8081", 0, 65535, "", "schema registry, which this version does not have: accepted so that scripts stay the same"},
+    {"port.registry", T::kPort, "8081", 0, 65535, "",
+     "schema registry, which this version does not have: accepted so that scripts stay the same"},
     {"log.level", T::kChoice, "info", 0, 0, "debug|info|warning|error", "least level of log lines on stderr"},
     {"log.json", T::kBool, "false", 0, 1, "", "log lines as JSON objects"},
 
-    {"broker.advertised.host", T::kString, "", 0, 0, "", "host name told to Kafka clients; default: the bind address, 127.0.0.1 for 0.0.0.0"},
+    {"broker.advertised.host", T::kString, "", 0, 0, "",
+     "host name told to Kafka clients; default: the bind address, 127.0.0.1 for 0.0.0.0"},
     {"broker.auto.create.topics", T::kBool, "true", 0, 1, "", "create a topic when a client first asks for it"},
     {"broker.default.partitions", T::kInt, "1", 1, 10'000, "", "partitions of topics made without a number"},
     {"broker.segment.bytes", T::kBytes, "1GiB", 64 * kKiB, 2 * kGiB - 1, "", "a log segment is closed at this size"},
     {"broker.segment.age", T::kDuration, "7d", 1000, 10 * kYear, "", "a log segment is closed at this age"},
     {"broker.retention", T::kDuration, "7d", -1, 100 * kYear, "", "records older than this are deleted; -1 = never"},
-    {"broker.retention.bytes", T::kBytes, "-1", -1, INT64_MAX, "", "a partition larger than this loses its oldest segments; -1 = no limit"},
+    {"broker.retention.bytes", T::kBytes, "-1", -1, INT64_MAX, "",
+     "a partition larger than this loses its oldest segments; -1 = no limit"},
     {"broker.retention.check.interval", T::kDuration, "5m", 100, kDay, "", "how often retention looks"},
     {"broker.max.message.bytes", T::kBytes, "1048588", 1024, kGiB, "", "largest record batch a topic takes"},
     {"broker.max.request.bytes", T::kBytes, "100MiB", 64 * kKiB, kGiB, "", "largest request"},
-    {"broker.max.decompressed.bytes", T::kBytes, "256MiB", kMiB, 4 * kGiB, "", "a batch that inflates to more is refused"},
+    {"broker.max.decompressed.bytes", T::kBytes, "256MiB", kMiB, 4 * kGiB, "",
+     "a batch that inflates to more is refused"},
     {"broker.max.connections", T::kInt, "4096", 1, 1'000'000, "", "Kafka connections at once"},
-    {"broker.max.queued.bytes", T::kBytes, "256MiB", kMiB, 64 * kGiB, "", "requests not yet answered, all connections together"},
-    {"broker.flush.before.ack", T::kBool, "true", 0, 1, "", "acknowledged means on disk (group fsync); false: in the page cache, as Kafka's default"},
+    {"broker.max.queued.bytes", T::kBytes, "256MiB", kMiB, 64 * kGiB, "",
+     "requests not yet answered, all connections together"},
+    {"broker.flush.before.ack", T::kBool, "true", 0, 1, "",
+     "acknowledged means on disk (group fsync); false: in the page cache, as Kafka's default"},
     {"broker.group.min.session.timeout", T::kDuration, "1s", 100, kDay, "", "least session timeout of a consumer"},
     {"broker.group.max.session.timeout", T::kDuration, "30m", 1000, kDay, "", "largest session timeout of a consumer"},
-    {"broker.group.initial.rebalance.delay", T::kDuration, "0", 0, 300'000, "", "a new group waits this long for more members"},
-    {"broker.offsets.retention", T::kDuration, "7d", 60'000, 100 * kYear, "", "offsets of an empty group are kept this long"},
+    {"broker.group.initial.rebalance.delay", T::kDuration, "0", 0, 300'000, "",
+     "a new group waits this long for more members"},
+    {"broker.offsets.retention", T::kDuration, "7d", 60'000, 100 * kYear, "",
+     "offsets of an empty group are kept this long"},
     {"broker.io.threads", T::kInt, "1", 1, 64, "", "network threads of the broker"},
 
     {"stream.max.jobs", T::kInt, "64", 1, 10'000, "", "streaming jobs at once"},
@@ -78,7 +87,8 @@ std::string Expected(const Setting& s) {
     case T::kInt: return "use a whole number from " + std::to_string(s.least) + " to " + std::to_string(s.most);
     case T::kPort: return "use a port from 1 to 65535, or 0 for any free one";
     case T::kBytes: return std::string("use a size such as 64MB") + (s.least == -1 ? ", or -1 for no limit" : "");
-    case T::kDuration: return std::string("use a duration such as 500ms, 30s, 5m, 7d") + (s.least == -1 ? ", or -1 for no limit" : "");
+    case T::kDuration:
+      return std::string("use a duration such as 500ms, 30s, 5m, 7d") + (s.least == -1 ? ", or -1 for no limit" : "");
     case T::kChoice: return std::string("use one of ") + s.choices;
     case T::kString: return "";
   }
@@ -180,7 +190,8 @@ Settings::Settings() {
 
 Status Settings::Set(std::string_view name, const std::string& text, SettingOrigin origin) {
   const Setting* setting = FindSetting(name);
-  if (!setting) return InvalidArgument("there is no setting '" + std::string(name) + "'").Remedy(SuggestRemedy(name, Names()));
+  if (!setting)
+    return InvalidArgument("there is no setting '" + std::string(name) + "'").Remedy(SuggestRemedy(name, Names()));
   Value value{text, 0, origin};
   if (!Parse(*setting, text, &value.number)) {
     std::string message = "'" + text + "' is not possible for the setting " + setting->name;

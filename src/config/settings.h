@@ -15,22 +15,22 @@
 namespace tailrace::config {
 
 enum class SettingType {
-  kBool,      // true, false
+  kBool,  // true, false
   kInt,
   kPort,      // 0 to 65535; 0 = any free one
   kBytes,     // "64MB", "1GiB" (both 1024-based), bare bytes; -1 where the range allows: no limit
   kDuration,  // "30s", "5m", "7d"; kept in milliseconds; -1 where the range allows: no limit
   kString,
-  kChoice,    // one of `choices`
+  kChoice,  // one of `choices`
 };
 
 struct Setting {
-  const char* name;           // "broker.retention"
+  const char* name;  // "broker.retention"
   SettingType type;
-  const char* otherwise;      // the default, as text
-  int64_t least, most;        // of numbers, in the unit kept
-  const char* choices;        // kChoice: "debug|info"; else ""
-  const char* doc;            // one line; units and what 0 or -1 mean
+  const char* otherwise;  // the default, as text
+  int64_t least, most;    // of numbers, in the unit kept
+  const char* choices;    // kChoice: "debug|info"; else ""
+  const char* doc;        // one line; units and what 0 or -1 mean
 };
 
 std::span<const Setting> AllSettings();

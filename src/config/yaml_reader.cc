@@ -60,7 +60,9 @@ void YamlReader::Complain(const YAML::Node& node, const std::string& message, co
 void YamlReader::Entries(const YAML::Node& node, const std::string& what,
                          const std::function<void(const std::string&, const YAML::Node&, const YAML::Node&)>& each) {
   if (!node.IsDefined() || node.IsNull()) return;
-  if (!node.IsMap()) return Complain(node, what + " is " + Kind(node) + ", expected a map of names to values", "write it as 'name: value' lines");
+  if (!node.IsMap())
+    return Complain(node, what + " is " + Kind(node) + ", expected a map of names to values",
+                    "write it as 'name: value' lines");
   std::set<std::string> seen;
   for (const auto& entry : node) {
     if (!entry.first.IsScalar()) {
@@ -95,7 +97,8 @@ void YamlReader::Named(const YAML::Node& node, const std::string& what,
   if (node.IsSequence()) {
     for (const YAML::Node& item : node) {
       if (item.IsScalar()) {
-        if (!seen.insert(item.Scalar()).second) Complain(item, "'" + item.Scalar() + "' is in " + what + " twice", "remove one");
+        if (!seen.insert(item.Scalar()).second)
+          Complain(item, "'" + item.Scalar() + "' is in " + what + " twice", "remove one");
         else each(item.Scalar(), item, YAML::Node());
         continue;
       }
@@ -104,7 +107,8 @@ void YamlReader::Named(const YAML::Node& node, const std::string& what,
         continue;
       }
       const YAML::Node name = item["name"];
-      if (!seen.insert(name.Scalar()).second) Complain(name, "'" + name.Scalar() + "' is in " + what + " twice", "remove one");
+      if (!seen.insert(name.Scalar()).second)
+        Complain(name, "'" + name.Scalar() + "' is in " + what + " twice", "remove one");
       else each(name.Scalar(), name, item);
     }
     return;
@@ -179,7 +183,8 @@ std::string YamlToJson(const YAML::Node& node) {
     case YAML::NodeType::Map: {
       std::string out = "{";
       for (const auto& entry : node)
-        out += (out.size() > 1 ? "," : "") + Quote(entry.first.IsScalar() ? entry.first.Scalar() : "") + ":" + YamlToJson(entry.second);
+        out += (out.size() > 1 ? "," : "") + Quote(entry.first.IsScalar() ? entry.first.Scalar() : "") + ":" +
+               YamlToJson(entry.second);
       return out + "}";
     }
   }

@@ -23,7 +23,8 @@ class YamlReader {
   SourceLocation At(const YAML::Node& node) const;
   void Complain(const YAML::Node& node, const std::string& message, const std::string& remedy = "");
 
-  /// One handler a key; complains about unknown keys (with the nearest known one), duplicates and a node that is no map.
+  /// One handler a key; complains about unknown keys (with the nearest known one), duplicates and a node that is no
+  /// map.
   using Fields = std::map<std::string, std::function<void(const YAML::Node& key, const YAML::Node& value)>>;
   void Map(const YAML::Node& node, const std::string& what, const Fields& fields);
   /// Any keys: calls `each` with name, key node, value node.

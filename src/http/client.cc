@@ -60,20 +60,23 @@ class Exchange {
       SSL_set_tlsext_host_name(stream_.native_handle(), url_.host.c_str());
     }
     Layer().expires_after(std::chrono::milliseconds(std::min(options_.connect_timeout_ms, options_.timeout_ms)));
-    resolver_.async_resolve(url_.host, std::to_string(url_.port), [this](error_code e, tcp::resolver::results_type found) {
-      if (e) return Fail("looking up " + url_.host, e);
-      Layer().async_connect(found, [this](error_code failed, const tcp::endpoint&) {
-        if (failed) return Fail("connecting", failed);
-        Layer().expires_after(std::chrono::milliseconds(options_.timeout_ms));
-        if (!url_.tls) return Write();
-        stream_.async_handshake(ssl::stream_base::client, [this](error_code refused) {
-          if (refused) return Fail("the TLS handshake", refused);
-          Write();
-        });
-      });
-    });
+    resolver_.async_resolve(url_.host, std::to_string(url_.port),
+                            [this](error_code e, tcp::resolver::results_type found) {
+                              if (e) return Fail("looking up " + url_.host, e);
+                              Layer().async_connect(found, [this](error_code failed, const tcp::endpoint&) {
+                                if (failed) return Fail("connecting", failed);
+                                Layer().expires_after(std::chrono::milliseconds(options_.timeout_ms));
+                                if (!url_.tls) return Write();
+                                stream_.async_handshake(ssl::stream_base::client, [this](error_code refused) {
+                                  if (refused) return Fail("the TLS handshake", refused);
+                                  Write();
+                                });
+                              });
+                            });
     io_.run_until(deadline);
-    if (!done_) return Error(ErrorCode::kTimeout, Where() + " did not answer within " + std::to_string(options_.timeout_ms) + " ms");
+    if (!done_)
+      return Error(ErrorCode::kTimeout,
+                   Where() + " did not answer within " + std::to_string(options_.timeout_ms) + " ms");
     if (error_) return std::move(*error_);
     auto response = parser_.release();
     ClientResponse out;
@@ -111,13 +114,12 @@ class Exchange {
     done_ = true;
     const std::string what = Where() + ": " + step + ": " + e.message();
     if (e == bhttp::error::body_limit)
-      error_ = Error(ErrorCode::kLimitExceeded, Where() + ": the answer is larger than " + std::to_string(options_.max_response_bytes) + " bytes");
-    else if (e == beast::error::timeout)
-      error_ = Error(ErrorCode::kTimeout, what);
+      error_ = Error(ErrorCode::kLimitExceeded,
+                     Where() + ": the answer is larger than " + std::to_string(options_.max_response_bytes) + " bytes");
+    else if (e == beast::error::timeout) error_ = Error(ErrorCode::kTimeout, what);
     else if (e.category() == asio::error::get_ssl_category())
       error_ = Error(ErrorCode::kPermissionDenied, what).Remedy("check the server's certificate");
-    else
-      error_ = Error(ErrorCode::kUnavailable, what);
+    else error_ = Error(ErrorCode::kUnavailable, what);
   }
 
   const ClientOptions& options_;

@@ -13,15 +13,15 @@ namespace tailrace::http {
 
 struct ClientOptions {
   int64_t connect_timeout_ms = 5'000;
-  int64_t timeout_ms = 30'000;              // of the whole call, connecting included
+  int64_t timeout_ms = 30'000;  // of the whole call, connecting included
   size_t max_response_bytes = 64 << 20;
-  bool verify_peer = true;                  // https: against the system's certificates, or `ca_file`
+  bool verify_peer = true;  // https: against the system's certificates, or `ca_file`
   std::string ca_file;
 };
 
 struct ClientRequest {
   std::string method = "GET";
-  std::string url;                          // http://… or https://…
+  std::string url;  // http://… or https://…
   Headers headers;
   std::string body;
 };
@@ -32,8 +32,8 @@ struct ClientResponse {
   std::string body;
 };
 
-/// Any status is a response. Errors: kUnavailable (no connection), kTimeout, kLimitExceeded, kInvalidArgument (the URL),
-/// kPermissionDenied (the certificate). Redirects are not followed.
+/// Any status is a response. Errors: kUnavailable (no connection), kTimeout, kLimitExceeded, kInvalidArgument (the
+/// URL), kPermissionDenied (the certificate). Redirects are not followed.
 Result<ClientResponse> Call(const ClientRequest& request, const ClientOptions& options = {});
 
 }  // namespace tailrace::http

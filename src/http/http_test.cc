@@ -23,7 +23,9 @@ std::unique_ptr<Server> StartOrDie(Router router, ServerOptions options = {}) {
   EXPECT_TRUE(server.ok()) << server.error().ToString();
   return std::move(server).value();
 }
-std::string At(const Server& server, const std::string& path) { return "http://127.0.0.1:" + std::to_string(server.port()) + path; }
+std::string At(const Server& server, const std::string& path) {
+  return "http://127.0.0.1:" + std::to_string(server.port()) + path;
+}
 
 Response Echo(const Request& r) {
   std::string body = r.method + " " + r.route;
@@ -67,9 +69,18 @@ TEST(Url, PartsAndErrors) {
 
 TEST(JsonWriter, EscapesAndPlacesCommas) {
   JsonWriter json;
-  json.BeginObject().Field("a", "x\"\n\x01").Field("bad", "\xff\xc3\xa4\xed\xa0\x80").Key("l").BeginArray().Value(1).Value(true).BeginObject();
+  json.BeginObject()
+      .Field("a", "x\"\n\x01")
+      .Field("bad", "\xff\xc3\xa4\xed\xa0\x80")
+      .Key("l")
+      .BeginArray()
+      .Value(1)
+      .Value(true)
+      .BeginObject();
   json.EndObject().Value(0.5).Null().EndArray().Field("none", std::optional<int64_t>()).EndObject();
-  EXPECT_EQ(json.Take(), "{\"a\":\"x\\\"\\n\\u0001\",\"bad\":\"\xEF\xBF\xBD\xc3\xa4\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\",\"l\":[1,true,{},0.5,null],\"none\":null}");
+  EXPECT_EQ(json.Take(),
+            "{\"a\":\"x\\\"\\n\\u0001\",\"bad\":\"\xEF\xBF\xBD\xc3\xa4\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\",\"l\":[1,"
+            "true,{},0.5,null],\"none\":null}");
 }
 
 TEST(Router, LiteralsWinOverParameters) {
@@ -101,10 +112,12 @@ TEST(Server, ServesRoutesQueryBodyAndKeepsAlive) {
   ASSERT_TRUE(got.ok()) << got.error().ToString();
   EXPECT_EQ(got->status, 200);
   EXPECT_EQ(got->body, "GET /x/{id} id=a b ?q=1 2 ?r=");
-  EXPECT_EQ(Call({.method = "POST", .url = At(*server, "/x"), .body = std::string(100'000, 'b')})->body, "POST /x body:100000");
+  EXPECT_EQ(Call({.method = "POST", .url = At(*server, "/x"), .body = std::string(100'000, 'b')})->body,
+            "POST /x body:100000");
   EXPECT_EQ(Call({.method = "HEAD", .url = At(*server, "/x/1")})->body, "");
   EXPECT_EQ(Call({.method = "PUT", .url = At(*server, "/x")})->status, 405);
-  const std::string two = "GET /x/1 HTTP/1.1\r\nHost: h\r\n\r\nGET /x/2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  const std::string two =
+      "GET /x/1 HTTP/1.1\r\nHost: h\r\n\r\nGET /x/2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
   const std::string answers = Raw(server->port(), two);
   EXPECT_NE(answers.find("id=1"), std::string::npos);
   EXPECT_NE(answers.find("id=2"), std::string::npos);
@@ -115,10 +128,13 @@ TEST(Server, LimitsAndMalformedRequests) {
   router.Add("POST", "/x", Echo);
   auto server = StartOrDie(std::move(router), {.max_body_bytes = 1000, .max_header_bytes = 2000});
   EXPECT_EQ(Call({.method = "POST", .url = At(*server, "/x"), .body = std::string(1001, 'b')})->status, 413);
-  EXPECT_NE(Raw(server->port(), "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n").find(" 413 "), std::string::npos);
-  EXPECT_NE(Raw(server->port(), "GET /x HTTP/1.1\r\nA: " + std::string(3000, 'a') + "\r\n\r\n").find(" 431 "), std::string::npos);
+  EXPECT_NE(Raw(server->port(), "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n").find(" 413 "),
+            std::string::npos);
+  EXPECT_NE(Raw(server->port(), "GET /x HTTP/1.1\r\nA: " + std::string(3000, 'a') + "\r\n\r\n").find(" 431 "),
+            std::string::npos);
   EXPECT_NE(Raw(server->port(), "garbage\r\n\r\n").find(" 400 "), std::string::npos);
-  EXPECT_NE(Raw(server->port(), std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 9) + "\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(Raw(server->port(), std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 9) + "\r\n\r\n").find(" 400 "),
+            std::string::npos);
   EXPECT_EQ(Call({.method = "POST", .url = At(*server, "/x"), .body = "fine"})->status, 200);
 }
 
@@ -126,7 +142,9 @@ TEST(Server, AnswersExpectContinue) {
   Router router;
   router.Add("POST", "/x", Echo);
   auto server = StartOrDie(std::move(router));
-  const std::string answer = Raw(server->port(), "POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
+  const std::string answer =
+      Raw(server->port(),
+          "POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\n")) << answer;
   EXPECT_NE(answer.find("body:3"), std::string::npos);
 }
@@ -181,10 +199,10 @@ TEST(Server, GuardRefusesAndExceptionsBecome500) {
   Router router;
   router.Add("GET", "/throws", [](const Request&) -> Response { throw std::runtime_error("broken"); });
   auto server = StartOrDie(std::move(router), {.guard = [](const Request& r) {
-    Response out;
-    out.status = r.Header("x-bad").empty() ? 0 : 403;
-    return out;
-  }});
+                             Response out;
+                             out.status = r.Header("x-bad").empty() ? 0 : 403;
+                             return out;
+                           }});
   EXPECT_EQ(Call({.url = At(*server, "/throws")})->status, 500);
   EXPECT_EQ(Call({.url = At(*server, "/throws"), .headers = {{"X-Bad", "1"}}})->status, 403);
 }
@@ -220,7 +238,10 @@ TEST(Client, ErrorsSayWhat) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
   Router router;
-  router.Add("GET", "/slow", [](const Request&) { std::this_thread::sleep_for(300ms); return Response::Text(200, ""); });
+  router.Add("GET", "/slow", [](const Request&) {
+    std::this_thread::sleep_for(300ms);
+    return Response::Text(200, "");
+  });
   router.Add("GET", "/large", [](const Request&) { return Response::Text(200, std::string(5000, 'x')); });
   auto second = StartOrDie(std::move(router));
   auto late = Call({.url = At(*second, "/slow")}, {.timeout_ms = 50});

@@ -22,16 +22,19 @@ class JsonWriter {
   JsonWriter& Value(bool value) { return Raw(value ? "true" : "false"); }
   JsonWriter& Value(double value);
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  JsonWriter& Value(T value) { return Raw(std::to_string(value)); }
+  requires(!std::same_as<T, bool>) JsonWriter& Value(T value) { return Raw(std::to_string(value)); }
   JsonWriter& Null() { return Raw("null"); }
   /// `json` as it is: one whole value.
   JsonWriter& Raw(std::string_view json);
 
   template <typename T>
-  JsonWriter& Field(std::string_view name, const T& value) { return Key(name).Value(value); }
+  JsonWriter& Field(std::string_view name, const T& value) {
+    return Key(name).Value(value);
+  }
   template <typename T>
-  JsonWriter& Field(std::string_view name, const std::optional<T>& value) { return value ? Key(name).Value(*value) : Key(name).Null(); }
+  JsonWriter& Field(std::string_view name, const std::optional<T>& value) {
+    return value ? Key(name).Value(*value) : Key(name).Null();
+  }
   JsonWriter& Field(std::string_view name, const std::vector<std::string>& values);
 
   std::string Take() { return std::move(out_); }
@@ -41,7 +44,7 @@ class JsonWriter {
   JsonWriter& Close(char c);
   void Comma();
   std::string out_;
-  bool first_ = true;      // in the innermost array or object
+  bool first_ = true;  // in the innermost array or object
   bool after_key_ = false;
 };
 

@@ -20,7 +20,9 @@ std::vector<std::string> Split(std::string_view path) {
   }
 }
 
-bool IsParameter(const std::string& segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+bool IsParameter(const std::string& segment) {
+  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
 bool IsRest(const std::string& segment) { return IsParameter(segment) && segment[segment.size() - 2] == '*'; }
 
 /// 0 = literal, 1 = parameter, 2 = rest, segment by segment: smaller wins.
@@ -84,8 +86,10 @@ Response Router::Handle(Request& request) const {
     return entry.handler(request);
   }
   if (allowed.empty())
-    return ErrorResponse(404, "not found", "nothing is served at " + request.path, "see /api/v1/openapi.yaml for what is");
-  Response response = ErrorResponse(405, "invalid argument", request.method + " is not possible at " + request.path, "use " + allowed);
+    return ErrorResponse(404, "not found", "nothing is served at " + request.path,
+                         "see /api/v1/openapi.yaml for what is");
+  Response response =
+      ErrorResponse(405, "invalid argument", request.method + " is not possible at " + request.path, "use " + allowed);
   response.headers.emplace_back("Allow", allowed);
   return response;
 }

@@ -44,7 +44,8 @@ class Session;
 
 /// What sessions share. Sessions hold it by shared_ptr, so that a late handler finds it alive.
 struct Core {
-  Core(ServerOptions o, Router r) : options(std::move(o)), router(std::move(r)), pool(std::max(1, options.handler_threads)) {}
+  Core(ServerOptions o, Router r)
+      : options(std::move(o)), router(std::move(r)), pool(std::max(1, options.handler_threads)) {}
   const ServerOptions options;
   const Router router;
   asio::io_context io{1};
@@ -53,7 +54,7 @@ struct Core {
   asio::thread_pool pool;
   std::set<std::shared_ptr<Session>> sessions;  // only the network thread touches it
   std::atomic<bool> stopping{false};
-  std::atomic<int> busy{0};                     // requests whose answer is not yet written
+  std::atomic<int> busy{0};  // requests whose answer is not yet written
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -70,7 +71,8 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->body_limit(core_->options.max_body_bytes);
     parser_->header_limit(core_->options.max_header_bytes);
     stream_.expires_after(std::chrono::milliseconds(core_->options.read_timeout_ms));
-    bhttp::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](error_code e, size_t) { self->OnHeader(e); });
+    bhttp::async_read_header(stream_, buffer_, *parser_,
+                             [self = shared_from_this()](error_code e, size_t) { self->OnHeader(e); });
   }
 
   void Refuse(int status, std::string_view message, std::string_view remedy) {
@@ -109,16 +111,19 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void ReadBody() {
-    bhttp::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code e, size_t) { self->OnRead(e); });
+    bhttp::async_read(stream_, buffer_, *parser_,
+                      [self = shared_from_this()](error_code e, size_t) { self->OnRead(e); });
   }
 
   void OnReadError(error_code e) {
     if (e == bhttp::error::body_limit)
-      return Refuse(413, "the body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes", "send less at once");
+      return Refuse(413, "the body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes",
+                    "send less at once");
     if (e == bhttp::error::header_limit)
-      return Refuse(431, "the headers are larger than " + std::to_string(core_->options.max_header_bytes) + " bytes", "send fewer");
-    if (e.category() == bhttp::make_error_code(bhttp::error::bad_method).category() && e != bhttp::error::end_of_stream &&
-        e != bhttp::error::partial_message) {
+      return Refuse(431, "the headers are larger than " + std::to_string(core_->options.max_header_bytes) + " bytes",
+                    "send fewer");
+    if (e.category() == bhttp::make_error_code(bhttp::error::bad_method).category() &&
+        e != bhttp::error::end_of_stream && e != bhttp::error::partial_message) {
       keep_alive_ = false;
       head_ = false;
       ++core_->busy;
@@ -135,7 +140,8 @@ class Session : public std::enable_shared_from_this<Session> {
     request->target = std::string(message.target());
     const size_t question = request->target.find('?');
     request->path = request->target.substr(0, question);
-    if (question != std::string::npos) request->query = ParseQuery(std::string_view(request->target).substr(question + 1));
+    if (question != std::string::npos)
+      request->query = ParseQuery(std::string_view(request->target).substr(question + 1));
     for (const auto& field : message)
       request->headers.emplace_back(Lower(std::string_view(field.name_string().data(), field.name_string().size())),
                                     std::string(field.value().data(), field.value().size()));
@@ -148,7 +154,8 @@ class Session : public std::enable_shared_from_this<Session> {
     ++core_->busy;
     asio::post(core_->pool, [self = shared_from_this(), request] {
       Response response = self->Run(*request);
-      asio::post(self->core_->io, [self, response = std::move(response)]() mutable { self->Send(std::move(response)); });
+      asio::post(self->core_->io,
+                 [self, response = std::move(response)]() mutable { self->Send(std::move(response)); });
     });
   }
 
@@ -161,7 +168,8 @@ class Session : public std::enable_shared_from_this<Session> {
         if (response.status != 0) return response;
       }
       response = core_->router.Handle(request);
-    } catch (const std::exception& e) {  // a library's exception that a handler let through: ours to fix, not the caller's
+    } catch (
+        const std::exception& e) {  // a library's exception that a handler let through: ours to fix, not the caller's
       LogError("http", request.method + " " + request.path + ": " + e.what());
       response = ErrorResponse(500, "internal", e.what());
     }
@@ -239,7 +247,8 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   void PushEvent(std::shared_ptr<const std::string> frame) {
     if (closed_) return;
-    if (queue_.size() > core_->options.max_queued_events) queue_.erase(queue_.begin() + 1);  // the front is being written
+    if (queue_.size() > core_->options.max_queued_events)
+      queue_.erase(queue_.begin() + 1);  // the front is being written
     queue_.push_back(std::move(frame));
     if (queue_.size() == 1) WriteEvents();
   }
@@ -280,8 +289,11 @@ class ServerImpl final : public Server {
   Status Open() {
     const ServerOptions& options = core_->options;
     error_code e;
-    const asio::ip::address address = asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, e);
-    if (e) return InvalidArgument("'" + options.host + "' is not an address to listen on").Remedy("use 127.0.0.1, or 0.0.0.0 for every interface");
+    const asio::ip::address address =
+        asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, e);
+    if (e)
+      return InvalidArgument("'" + options.host + "' is not an address to listen on")
+          .Remedy("use 127.0.0.1, or 0.0.0.0 for every interface");
     const tcp::endpoint endpoint(address, options.port);
     acceptor_.open(endpoint.protocol(), e);
     if (e) return IoError("listening for HTTP", e.value());
@@ -290,7 +302,8 @@ class ServerImpl final : public Server {
     acceptor_.bind(endpoint, e);
     if (!e) acceptor_.listen(256, e);
     if (e == boost::system::errc::address_in_use)
-      return Error(ErrorCode::kConflict, "port " + std::to_string(options.port) + " of " + options.host + " is taken by another program")
+      return Error(ErrorCode::kConflict,
+                   "port " + std::to_string(options.port) + " of " + options.host + " is taken by another program")
           .Remedy("stop that program or give " + options.port_option + " another port (0 = any free one)");
     if (e) return IoError("listening on " + options.host + ":" + std::to_string(options.port), e.value());
     port_ = acceptor_.local_endpoint(e).port();
@@ -311,7 +324,8 @@ class ServerImpl final : public Server {
       for (const auto& session : sessions) session->BeginStop();
     });
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
-    while (core_->busy > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (core_->busy > 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     core_->pool.stop();
     core_->pool.join();
     asio::post(core_->io, [core = core_] {
@@ -340,9 +354,9 @@ class ServerImpl final : public Server {
       auto session = std::make_shared<Session>(std::move(socket), core_);
       core_->sessions.insert(session);
       if (core_->sessions.size() > core_->options.max_connections)
-        session->Refuse(503, "more than " + std::to_string(core_->options.max_connections) + " connections", "try again later");
-      else
-        session->Read();
+        session->Refuse(503, "more than " + std::to_string(core_->options.max_connections) + " connections",
+                        "try again later");
+      else session->Read();
       Accept();
     });
   }

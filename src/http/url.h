@@ -12,9 +12,9 @@ namespace tailrace::http {
 
 struct Url {
   bool tls = false;
-  std::string host;      // without brackets
+  std::string host;  // without brackets
   uint16_t port = 80;
-  std::string target;    // path and query, at least "/"
+  std::string target;  // path and query, at least "/"
 };
 /// http:// and https:// only; user:password@ is refused.
 Result<Url> ParseUrl(std::string_view url);

@@ -30,7 +30,8 @@ Judgement Judge(const AlertRule& rule, const JobSample& job, int64_t now_ms) {
       return {job.latency_p99_us >= 0 && breached(ms), ms};
     }
     case AlertMetric::kThroughput:
-      return {now_ms - job.running_since_ms >= kRateWindowMs && breached(job.records_per_second), job.records_per_second};
+      return {now_ms - job.running_since_ms >= kRateWindowMs && breached(job.records_per_second),
+              job.records_per_second};
     case AlertMetric::kLag:
       return {job.lag >= 0 && breached(static_cast<double>(job.lag)), static_cast<double>(job.lag)};
   }
@@ -42,11 +43,13 @@ std::string Describe(const AlertRule& rule, const Alert& alert) {
   const char* limit = rule.below ? "at least" : "at most";
   switch (rule.metric) {
     case AlertMetric::kLatency:
-      return fmt::format("{}: p99 latency {} ({} {} expected)", alert.job, seconds(alert.value), limit, seconds(rule.threshold));
+      return fmt::format("{}: p99 latency {} ({} {} expected)", alert.job, seconds(alert.value), limit,
+                         seconds(rule.threshold));
     case AlertMetric::kThroughput:
       return fmt::format("{}: {:.0f} events/s ({} {:.0f} expected)", alert.job, alert.value, limit, rule.threshold);
     case AlertMetric::kLag:
-      return fmt::format("{}: {:.0f} records behind ({} {:.0f} expected)", alert.job, alert.value, limit, rule.threshold);
+      return fmt::format("{}: {:.0f} records behind ({} {:.0f} expected)", alert.job, alert.value, limit,
+                         rule.threshold);
   }
   return "";
 }
@@ -65,9 +68,16 @@ const char* AlertStateName(AlertState state) {
 
 std::string Alert::ToJson() const {
   http::JsonWriter json;
-  json.BeginObject().Field("rule", rule).Field("job", job).Field("metric", metric).Field("state", AlertStateName(state));
+  json.BeginObject()
+      .Field("rule", rule)
+      .Field("job", job)
+      .Field("metric", metric)
+      .Field("state", AlertStateName(state));
   json.Field("message", message).Field("value", value).Field("threshold", threshold);
-  json.Field("pending_since_ms", pending_since_ms).Field("fired_ms", fired_ms).Field("resolved_ms", resolved_ms).EndObject();
+  json.Field("pending_since_ms", pending_since_ms)
+      .Field("fired_ms", fired_ms)
+      .Field("resolved_ms", resolved_ms)
+      .EndObject();
   return json.Take();
 }
 
@@ -82,7 +92,8 @@ void AlertEngine::Evaluate(const std::vector<JobSample>& jobs) {
     std::map<Key, Judgement> judged;
     for (size_t r = 0; r < rules_.size(); ++r)
       for (const JobSample& job : jobs)
-        if (job.running && (rules_[r].job == "*" || rules_[r].job == job.job)) judged[{r, job.job}] = Judge(rules_[r], job, now_ms);
+        if (job.running && (rules_[r].job == "*" || rules_[r].job == job.job))
+          judged[{r, job.job}] = Judge(rules_[r], job, now_ms);
 
     for (const auto& [key, judgement] : judged) {
       if (!judgement.breached) continue;

@@ -22,9 +22,9 @@ struct JobSample {
   std::string job;
   bool running = false;
   int64_t running_since_ms = 0;
-  double records_per_second = 0;   // over the last 10 s
-  int64_t latency_p99_us = -1;     // -1: nothing seen
-  int64_t lag = -1;                // -1: not known
+  double records_per_second = 0;  // over the last 10 s
+  int64_t latency_p99_us = -1;    // -1: nothing seen
+  int64_t lag = -1;               // -1: not known
 };
 
 enum class AlertState { kInactive, kPending, kFiring, kResolved };  // Prometheus' names, and the end

@@ -8,7 +8,15 @@ namespace tailrace::observe {
 
 void MetricsText::Family(std::string_view name, std::string_view type, std::string_view help) {
   family_ = name;
-  out_.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+  out_.append("# HELP ")
+      .append(name)
+      .append(" ")
+      .append(help)
+      .append("\n# TYPE ")
+      .append(name)
+      .append(" ")
+      .append(type)
+      .append("\n");
 }
 
 void MetricsText::Sample(std::string_view suffix, double value, Labels labels) {
@@ -31,7 +39,8 @@ void MetricsText::Sample(std::string_view suffix, double value, Labels labels) {
   out_ += ' ';
   if (std::isnan(value)) out_ += "NaN";
   else if (std::isinf(value)) out_ += value > 0 ? "+Inf" : "-Inf";
-  else if (value == std::floor(value) && std::fabs(value) < 1e15) out_ += fmt::format("{}", static_cast<int64_t>(value));
+  else if (value == std::floor(value) && std::fabs(value) < 1e15)
+    out_ += fmt::format("{}", static_cast<int64_t>(value));
   else out_ += fmt::format("{}", value);
   out_ += '\n';
 }
@@ -45,7 +54,8 @@ double QuantileOfPowers(const std::vector<uint64_t>& buckets, double quantile) {
   for (size_t k = 0; k < buckets.size(); ++k) {
     const double n = static_cast<double>(buckets[k]);
     if (n > 0 && seen + n >= wanted) {
-      const double low = k == 0 ? 0 : std::ldexp(1.0, static_cast<int>(k) - 1), high = std::ldexp(1.0, static_cast<int>(k));
+      const double low = k == 0 ? 0 : std::ldexp(1.0, static_cast<int>(k) - 1),
+                   high = std::ldexp(1.0, static_cast<int>(k));
       return low + (high - low) * (wanted - seen) / n;
     }
     seen += n;

@@ -15,16 +15,20 @@ using config::AlertRule;
 struct Heard {
   std::vector<std::string> lines;
   AlertEngine::Notify Listener() {
-    return [this](const Alert& a, const AlertRule&) { lines.push_back(std::string(AlertStateName(a.state)) + " " + a.message); };
+    return [this](const Alert& a, const AlertRule&) {
+      lines.push_back(std::string(AlertStateName(a.state)) + " " + a.message);
+    };
   }
 };
 
 TEST(Alerts, FiresAfterItsTimeAndResolvesOnce) {
   ManualClock clock;
   Heard heard;
-  AlertEngine engine({{.name = "slow", .metric = AlertMetric::kLatency, .threshold = 30'000, .for_ms = 5'000}}, clock, heard.Listener());
+  AlertEngine engine({{.name = "slow", .metric = AlertMetric::kLatency, .threshold = 30'000, .for_ms = 5'000}}, clock,
+                     heard.Listener());
   const int64_t start = clock.NowMs();
-  for (int second = 0; second < 10; ++second, clock.Advance(1000)) engine.Evaluate({{"j", true, start, 500, 31'000'000, 0}});
+  for (int second = 0; second < 10; ++second, clock.Advance(1000))
+    engine.Evaluate({{"j", true, start, 500, 31'000'000, 0}});
   EXPECT_EQ(heard.lines, std::vector<std::string>{"firing j: p99 latency 31.0 s (at most 30.0 s expected)"});
   ASSERT_EQ(engine.Alerts().size(), 1u);
   EXPECT_EQ(engine.Alerts()[0].fired_ms, start + 5000);
@@ -38,7 +42,9 @@ TEST(Alerts, FiresAfterItsTimeAndResolvesOnce) {
 TEST(Alerts, ThroughputWaitsForTheFirstAverageAndEndsWithTheJob) {
   ManualClock clock;
   Heard heard;
-  AlertEngine engine({{.name = "idle", .job = "j", .metric = AlertMetric::kThroughput, .below = true, .threshold = 100}}, clock, heard.Listener());
+  AlertEngine engine(
+      {{.name = "idle", .job = "j", .metric = AlertMetric::kThroughput, .below = true, .threshold = 100}}, clock,
+      heard.Listener());
   const int64_t start = clock.NowMs();
   engine.Evaluate({{"j", true, start, 0, -1, -1}, {"other", true, start - 60'000, 0, -1, -1}});
   EXPECT_TRUE(heard.lines.empty());
@@ -52,7 +58,8 @@ TEST(Alerts, ThroughputWaitsForTheFirstAverageAndEndsWithTheJob) {
 TEST(Alerts, ShortBreachNeverFires) {
   ManualClock clock;
   Heard heard;
-  AlertEngine engine({{.name = "lag", .metric = AlertMetric::kLag, .threshold = 10, .for_ms = 2000}}, clock, heard.Listener());
+  AlertEngine engine({{.name = "lag", .metric = AlertMetric::kLag, .threshold = 10, .for_ms = 2000}}, clock,
+                     heard.Listener());
   engine.Evaluate({{"j", true, 0, 0, -1, 11}});
   clock.Advance(1000);
   engine.Evaluate({{"j", true, 0, 0, -1, 10}});
@@ -69,13 +76,14 @@ TEST(MetricsText, Format) {
   m.Family("t", "summary", "Time.");
   m.Sample(0.5, {{"quantile", "0.99"}});
   m.Sample("_count", 2);
-  EXPECT_EQ(m.Take(), "# HELP a_total Things.\n# TYPE a_total counter\na_total{topic=\"x\\\"y\\\\z\\n\"} 3\n"
-                      "# HELP t Time.\n# TYPE t summary\nt{quantile=\"0.99\"} 0.5\nt_count 2\n");
+  EXPECT_EQ(m.Take(),
+            "# HELP a_total Things.\n# TYPE a_total counter\na_total{topic=\"x\\\"y\\\\z\\n\"} 3\n"
+            "# HELP t Time.\n# TYPE t summary\nt{quantile=\"0.99\"} 0.5\nt_count 2\n");
 }
 
 TEST(MetricsText, QuantileOfPowers) {
   EXPECT_EQ(QuantileOfPowers({}, 0.5), 0);
-  EXPECT_EQ(QuantileOfPowers({0, 0, 10}, 0.5), 3);     // between 2 and 4
+  EXPECT_EQ(QuantileOfPowers({0, 0, 10}, 0.5), 3);  // between 2 and 4
   EXPECT_EQ(QuantileOfPowers({0, 90, 0, 10}, 0.99), 7.6);
 }
 

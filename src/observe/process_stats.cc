@@ -35,7 +35,8 @@ ProcessStats ReadProcessStats() {
     out.cpu_seconds = cpu / ticks;
     std::ifstream system("/proc/stat");
     while (std::getline(system, line))
-      if (line.starts_with("btime ")) out.start_time_ms = static_cast<int64_t>((std::stod(line.substr(6)) + start_ticks / ticks) * 1000);
+      if (line.starts_with("btime "))
+        out.start_time_ms = static_cast<int64_t>((std::stod(line.substr(6)) + start_ticks / ticks) * 1000);
   }
   if (DIR* dir = opendir("/proc/self/fd")) {
     out.open_fds = -3;  // ".", ".." and the directory itself

@@ -15,13 +15,13 @@ struct LogLine {
   int64_t time_ms = 0;
   LogLevel level = LogLevel::kInfo;
   std::string component, message;
-  int64_t repeated = 1;   // the same line again and again is kept once
+  int64_t repeated = 1;  // the same line again and again is kept once
 };
 
 /// The last warnings and errors of this process, for the status page. Thread-safe. One at a time.
 class RecentLog {
  public:
-  RecentLog();   // listens from now on
+  RecentLog();  // listens from now on
   ~RecentLog();
   RecentLog(const RecentLog&) = delete;
   RecentLog& operator=(const RecentLog&) = delete;

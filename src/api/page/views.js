@@ -52,7 +52,9 @@ function overview(s) {
   const p99 = Math.max(-1, ...s.streams.map((j) => j.latency.p99_us ?? -1));
   return alertsBlock(s) +
     `<div class="figures">` +
-    (s.broker.embedded ? figure("Records in", rate(s.broker.messages_in_per_second ?? 0), "/s", h.messages_in) + figure("Bytes in", bytes(s.broker.bytes_in_per_second ?? 0), "/s", h.bytes_in) + figure("Bytes out", bytes(s.broker.bytes_out_per_second ?? 0), "/s", h.bytes_out) : "") +
+    (s.broker.embedded ? figure("Records in", rate(s.broker.messages_in_per_second ?? 0), "/s", h.messages_in) : "") +
+    figure("Rows out", rate(s.streams.reduce((sum, j) => sum + j.rows_out_per_second, 0)), "/s", h.rows_out) +
+    (s.broker.embedded ? figure("Kafka port", bytes(s.broker.bytes_in_per_second ?? 0), "/s in", h.bytes_in, "") : "") +
     figure("Stream lag", count(lag), "records", null, p99 < 0 ? "no latency measured yet" : "p99 latency " + span(p99 / 1000)) +
     figure("CPU", ((s.broker.cpu ?? 0) * 100).toFixed(0), "% of a core", h.cpu) +
     figure("Memory", bytes(s.process.resident_bytes), "", null, `up ${span(s.now_ms - s.started_ms)}`) +
@@ -92,13 +94,14 @@ function streamPage(s, name, plan) {
     (j.error ? `<section class="panel alert">${esc(j.error)}</section>` : "") +
     `<div class="figures">` + figure("In", rate(j.records_in_per_second), "/s", s.broker.history.streams[name]) + figure("Out", rate(j.rows_out_per_second), "/s", null, count(j.rows_out) + " rows in all") + figure("Lag", count(j.lag), "records", null, "waiting in the sources") + figure("Latency p99", ms(l.p99_us), "", null, `p50 ${ms(l.p50_us)}, max ${ms(l.max_us)}`) + `</div>` +
     `<div class="two">` + panel("Numbers", "", `<div class="body"><dl><dt>Read</dt><dd>${count(j.records_in)} records, ${bytes(j.bytes_in)}</dd><dt>Written</dt><dd>${count(j.rows_out)} rows</dd><dt>Bad records</dt><dd>${count(j.bad_records)}</dd><dt>Late rows</dt><dd>${count(j.late_records)}</dd><dt>Started</dt><dd>${dateTime(j.started_ms)}</dd><dt>Restarts</dt><dd>${j.restarts}</dd></dl></div>`) +
-    panel("Checkpoints", "", `<div class="body"><dl><dt>Epoch</dt><dd>${count(j.epoch)}</dd><dt>Last</dt><dd>${dateTime(j.last_checkpoint_ms)}</dd><dt>Took</dt><dd>${span(j.checkpoint_duration_ms)}</dd><dt>State</dt><dd>${bytes(j.state_bytes)}</dd><dt>Watermark</dt><dd>${j.watermark_ms == null ? "–" : dateTime(j.watermark_ms)}</dd></dl></div>`) + `</div>` +
+    panel("Checkpoints", "", `<div class="body"><dl><dt>Epoch</dt><dd>${j.epoch}</dd><dt>Last</dt><dd>${dateTime(j.last_checkpoint_ms)}</dd><dt>Took</dt><dd>${span(j.checkpoint_duration_ms)}</dd><dt>State</dt><dd>${bytes(j.state_bytes)}</dd><dt>Watermark</dt><dd>${j.watermark_ms == null ? "–" : dateTime(j.watermark_ms)}</dd></dl></div>`) + `</div>` +
     panel("Plan", "operators, sources at the bottom", plan == null ? empty("Loading …") : `<pre>${esc(plan)}</pre>`);
 }
 
+const schedule = (d) => (!d.schedule || d.schedule === "None" ? "on demand" : d.schedule);
 const dagsPage = (s) => `<h1>DAGs</h1><p class="sub">Files in the project's dags/ are loaded when they change</p>` +
   panel("DAGs", "", !s.dags.length ? empty("No DAGs. Put a YAML file into the project's <code>dags/</code>.") :
-    table([["DAG"], ["Schedule"], ["Last run"], ["Next"], ["Tasks", "num"], ["", "num"]], s.dags.map((d) => `<tr><td class="name wrap"><a href="#/dags/${part(d.dag_id)}">${esc(d.dag_id)}</a>${d.description ? `<div class="faint" style="font-weight:400">${esc(d.description)}</div>` : ""}</td><td>${esc(d.schedule || "on demand")}${d.paused ? " " + pill("", "paused") : ""}</td><td>${d.last_run_state ? pill(d.last_run_state) : '<span class="faint">never</span>'}</td><td>${dateTime(d.next_run_ms)}</td><td class="num">${d.task_ids.length}</td><td class="num"><button data-post="/api/v1/dags/${part(d.dag_id)}/runs" ${d.error ? "disabled" : ""}>Trigger</button></td></tr>` + (d.error ? `<tr><td colspan="6" class="bad wrap">${esc(d.error)}</td></tr>` : "")))) +
+    table([["DAG"], ["Schedule"], ["Last run"], ["Next"], ["Tasks", "num"], ["", "num"]], s.dags.map((d) => `<tr><td class="name wrap"><a href="#/dags/${part(d.dag_id)}">${esc(d.dag_id)}</a>${d.description ? `<div class="faint" style="font-weight:400">${esc(d.description)}</div>` : ""}</td><td>${esc(schedule(d))}${d.paused ? " " + pill("", "paused") : ""}</td><td>${d.last_run_state ? pill(d.last_run_state) : '<span class="faint">never</span>'}</td><td>${dateTime(d.next_run_ms)}</td><td class="num">${d.task_ids.length}</td><td class="num"><button data-post="/api/v1/dags/${part(d.dag_id)}/runs" ${d.error ? "disabled" : ""}>Trigger</button></td></tr>` + (d.error ? `<tr><td colspan="6" class="bad wrap">${esc(d.error)}</td></tr>` : "")))) +
   panel("Runs", "newest first", runsTable(s.runs));
 
 function dagPage(s, id, runs, source) {
@@ -106,7 +109,7 @@ function dagPage(s, id, runs, source) {
   if (!d) return problem({ error: { message: `There is no DAG ${id}.`, remedy: "See the project's dags/." } }, "#/dags", "DAGs");
   const known = new Map(s.runs.map((e) => [e.run.dag_id + e.run.run_id, e.tasks]));
   const entries = (Array.isArray(runs) ? runs : []).map((run) => ({ run, tasks: known.get(run.dag_id + run.run_id) ?? [] }));
-  return `<p class="crumb"><a href="#/dags">DAGs</a></p><div class="titlebar"><div><h1>${esc(id)}</h1><p class="sub">${esc(d.description)} ${esc(d.schedule ? "· " + d.schedule : "· on demand")} · ${esc(d.file)}</p></div><div class="row"><button data-post="/api/v1/dags/${part(id)}/${d.paused ? "unpause" : "pause"}">${d.paused ? "Unpause" : "Pause"}</button><button class="main" data-post="/api/v1/dags/${part(id)}/runs">Trigger</button></div></div>` +
+  return `<p class="crumb"><a href="#/dags">DAGs</a></p><div class="titlebar"><div><h1>${esc(id)}</h1><p class="sub">${esc(d.description)} · ${esc(schedule(d))} · ${esc(d.file)}</p></div><div class="row"><button data-post="/api/v1/dags/${part(id)}/${d.paused ? "unpause" : "pause"}">${d.paused ? "Unpause" : "Pause"}</button><button class="main" data-post="/api/v1/dags/${part(id)}/runs">Trigger</button></div></div>` +
     (d.error ? `<section class="panel alert">${esc(d.error)}</section>` : "") + panel("Runs", "", runsTable(entries, id)) + panel("Source", esc(d.file), source == null ? empty("Loading …") : `<pre>${esc(source)}</pre>`);
 }
 

@@ -31,30 +31,51 @@ class Latencies {
   void Add(int64_t us) { us_.push_back(us); }
   void Write(http::JsonWriter& json) {
     std::sort(us_.begin(), us_.end());
-    auto at = [&](double q) { return us_.empty() ? -1 : us_[std::min(us_.size() - 1, static_cast<size_t>(q * static_cast<double>(us_.size())))]; };
-    json.Key("latency").BeginObject().Field("p50_us", at(0.5)).Field("p95_us", at(0.95)).Field("p99_us", at(0.99)).Field("p999_us", at(0.999)).Field("max_us", at(1)).EndObject();
+    auto at = [&](double q) {
+      return us_.empty() ? -1 : us_[std::min(us_.size() - 1, static_cast<size_t>(q * static_cast<double>(us_.size())))];
+    };
+    json.Key("latency")
+        .BeginObject()
+        .Field("p50_us", at(0.5))
+        .Field("p95_us", at(0.95))
+        .Field("p99_us", at(0.99))
+        .Field("p999_us", at(0.999))
+        .Field("max_us", at(1))
+        .EndObject();
   }
 
  private:
   std::vector<int64_t> us_;
 };
 
-const std::vector<TableColumn> kColumns = {{"BENCH", "bench"}, {"RECORDS", "records", Show::kCount}, {"SECONDS", "seconds"}, {"RECORDS/S", "records_per_second", Show::kCount},
-                                           {"BYTES/S", "bytes_per_second", Show::kBytes}, {"P50", "latency.p50_us", Show::kUs}, {"P99", "latency.p99_us", Show::kUs},
-                                           {"P99.9", "latency.p999_us", Show::kUs}, {"MAX", "latency.max_us", Show::kUs}};
+const std::vector<TableColumn> kColumns = {{"BENCH", "bench"},
+                                           {"RECORDS", "records", Show::kCount},
+                                           {"SECONDS", "seconds"},
+                                           {"RECORDS/S", "records_per_second", Show::kCount},
+                                           {"BYTES/S", "bytes_per_second", Show::kBytes},
+                                           {"P50", "latency.p50_us", Show::kUs},
+                                           {"P99", "latency.p99_us", Show::kUs},
+                                           {"P99.9", "latency.p999_us", Show::kUs},
+                                           {"MAX", "latency.max_us", Show::kUs}};
 
-void Print(const Invocation& i, const char* name, int64_t records, double seconds, int64_t bytes, Latencies* latencies) {
+void Print(const Invocation& i, const char* name, int64_t records, double seconds, int64_t bytes,
+           Latencies* latencies) {
   http::JsonWriter json;
   json.BeginObject().Field("bench", name).Field("records", records).Field("seconds", std::round(seconds * 1000) / 1000);
-  json.Field("records_per_second", std::round(double(records) / seconds)).Field("bytes_per_second", std::round(double(bytes) / seconds));
+  json.Field("records_per_second", std::round(double(records) / seconds))
+      .Field("bytes_per_second", std::round(double(bytes) / seconds));
   if (latencies) latencies->Write(json);
   json.EndObject();
   PrintRecords(i.output, json.Take(), kColumns, "");
 }
 
 std::map<std::string, std::string> ProducerProperties(const BenchOptions& o) {
-  return {{"acks", o.acks}, {"linger.ms", fmt::format("{}", o.linger_ms)}, {"batch.size", std::to_string(o.batch)}, {"batch.num.messages", "100000"},
-          {"compression.type", o.compression}, {"queue.buffering.max.messages", "500000"}};
+  return {{"acks", o.acks},
+          {"linger.ms", fmt::format("{}", o.linger_ms)},
+          {"batch.size", std::to_string(o.batch)},
+          {"batch.num.messages", "100000"},
+          {"compression.type", o.compression},
+          {"queue.buffering.max.messages", "500000"}};
 }
 
 Status EnsureTopic(const Invocation& i, const BenchOptions& o) {
@@ -69,14 +90,15 @@ Result<int> Produce(const Invocation& i, const BenchOptions& o) {
   Latencies latencies;
   int64_t acknowledged = 0;
   std::string failure;
-  auto producer = TRY(KafkaProducer::Open(KafkaBootstrap(i), ProducerProperties(o), [&](int64_t sent_ns, const std::string& error) {
-    if (error.empty()) {
-      ++acknowledged;
-      latencies.Add((NowNs() - sent_ns) / 1000);
-    } else if (failure.empty()) {
-      failure = error;
-    }
-  }));
+  auto producer =
+      TRY(KafkaProducer::Open(KafkaBootstrap(i), ProducerProperties(o), [&](int64_t sent_ns, const std::string& error) {
+        if (error.empty()) {
+          ++acknowledged;
+          latencies.Add((NowNs() - sent_ns) / 1000);
+        } else if (failure.empty()) {
+          failure = error;
+        }
+      }));
   std::string value(static_cast<size_t>(o.size), 'x');
   Random random(42);
   for (char& c : value) c = static_cast<char>('a' + random.Below(26));
@@ -102,8 +124,10 @@ Result<int> Consume(const Invocation& i, const BenchOptions& o) {
     available += p.end - p.first;
   }
   const int64_t wanted = std::min(available, o.records);
-  if (wanted == 0) return NotFound("the topic " + o.topic + " is empty").Remedy("fill it with 'tailrace bench produce'");
-  auto consumer = TRY(KafkaConsumer::Open(KafkaBootstrap(i), {{"fetch.message.max.bytes", "1048576"}, {"queued.min.messages", "500000"}}));
+  if (wanted == 0)
+    return NotFound("the topic " + o.topic + " is empty").Remedy("fill it with 'tailrace bench produce'");
+  auto consumer = TRY(KafkaConsumer::Open(KafkaBootstrap(i),
+                                          {{"fetch.message.max.bytes", "1048576"}, {"queued.min.messages", "500000"}}));
   const int64_t begun = NowNs();
   TRY(consumer->Assign(from));
   int64_t records = 0, bytes = 0;
@@ -111,7 +135,7 @@ Result<int> Consume(const Invocation& i, const BenchOptions& o) {
   KafkaMessage message;
   while (records < wanted && ended < from.size() && !StopSignal::requested()) {
     const auto event = TRY(consumer->Poll(1000, &message));
-    if (event == KafkaConsumer::Event::kEndOfPartition) ++ended;   // control records count in the offsets
+    if (event == KafkaConsumer::Event::kEndOfPartition) ++ended;  // control records count in the offsets
     if (event != KafkaConsumer::Event::kMessage) continue;
     ++records;
     bytes += static_cast<int64_t>(message.value ? message.value->size() : 0);
@@ -131,16 +155,17 @@ Result<int> EndToEnd(const Invocation& i, const BenchOptions& o) {
   BenchOptions sending = o;
   sending.linger_ms = 0;
   std::string failure;
-  auto producer = TRY(KafkaProducer::Open(KafkaBootstrap(i), ProducerProperties(sending), [&](int64_t, const std::string& e) {
-    if (!e.empty()) failure = e;
-  }));
+  auto producer =
+      TRY(KafkaProducer::Open(KafkaBootstrap(i), ProducerProperties(sending), [&](int64_t, const std::string& e) {
+        if (!e.empty()) failure = e;
+      }));
   auto consumer = TRY(KafkaConsumer::Open(KafkaBootstrap(i), {{"fetch.wait.max.ms", "500"}}));
   TRY(consumer->Assign(from));
   const int64_t total = static_cast<int64_t>(o.for_s * o.rate);
   Latencies latencies;
   std::string read_error;
   int64_t received = 0;
-  const int64_t begun = NowNs() + 500'000'000;   // the consumer's first fetch is waiting by then
+  const int64_t begun = NowNs() + 500'000'000;  // the consumer's first fetch is waiting by then
   std::thread reader([&] {
     KafkaMessage message;
     const int64_t deadline = begun + static_cast<int64_t>(o.for_s * 1e9) + 5'000'000'000;
@@ -160,7 +185,8 @@ Result<int> EndToEnd(const Invocation& i, const BenchOptions& o) {
     const int64_t due = begun + n * 1'000'000'000 / o.rate;
     while (NowNs() < due) {
       producer->Poll();
-      std::this_thread::sleep_for(std::chrono::microseconds(std::min<int64_t>(200, std::max<int64_t>(1, (due - NowNs()) / 1000))));
+      std::this_thread::sleep_for(
+          std::chrono::microseconds(std::min<int64_t>(200, std::max<int64_t>(1, (due - NowNs()) / 1000))));
     }
     const int64_t now = NowNs();
     std::memcpy(value.data(), &now, 8);
@@ -189,24 +215,33 @@ void AddBench(CLI::App& root, Invocation& invocation) {
     command->add_option("-t,--topic", o->topic, "made where it is missing");
     command->add_option("-p,--partitions", o->partitions, "where the topic is made")->check(CLI::Range(1, 10'000));
     declare(*command, *o);
-    command->callback([o, act, &invocation] { invocation.run = [o, act, &invocation]() -> Result<int> { return act(invocation, *o); }; });
+    command->callback([o, act, &invocation] {
+      invocation.run = [o, act, &invocation]() -> Result<int> { return act(invocation, *o); };
+    });
   };
   auto producing = [](CLI::App& c, BenchOptions& o) {
     c.add_option("-s,--size", o.size, "bytes of a value")->check(CLI::Range(1, 10'000'000));
     c.add_option("--acks", o.acks, "0, 1 or all")->check(CLI::IsMember({"0", "1", "all"}));
-    c.add_option("--compression", o.compression, "none, gzip, snappy, lz4, zstd")->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}));
+    c.add_option("--compression", o.compression, "none, gzip, snappy, lz4, zstd")
+        ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}));
     c.add_option("--batch", o.batch, "bytes of a batch at most");
   };
-  add("produce", "Write as fast as it goes", "tailrace bench produce --records 2000000 --size 100",
+  add(
+      "produce", "Write as fast as it goes", "tailrace bench produce --records 2000000 --size 100",
       [producing](CLI::App& c, BenchOptions& o) {
         c.add_option("-n,--records", o.records, "how many")->check(CLI::Range(1, 2'000'000'000));
         producing(c, o);
         c.add_option("--linger", o.linger_ms, "how long a batch waits for more")->type_name("MS");
       },
       Produce);
-  add("consume", "Read a topic as fast as it goes", "tailrace bench consume --records 2000000",
-      [](CLI::App& c, BenchOptions& o) { c.add_option("-n,--records", o.records, "how many at most")->check(CLI::Range(1, 2'000'000'000)); }, Consume);
-  add("e2e", "Latency from send to receive at a steady rate", "tailrace bench e2e --rate 2000 --for 10",
+  add(
+      "consume", "Read a topic as fast as it goes", "tailrace bench consume --records 2000000",
+      [](CLI::App& c, BenchOptions& o) {
+        c.add_option("-n,--records", o.records, "how many at most")->check(CLI::Range(1, 2'000'000'000));
+      },
+      Consume);
+  add(
+      "e2e", "Latency from send to receive at a steady rate", "tailrace bench e2e --rate 2000 --for 10",
       [producing](CLI::App& c, BenchOptions& o) {
         c.add_option("-r,--rate", o.rate, "records a second")->check(CLI::Range(1, 1'000'000));
         c.add_option("--for", o.for_s, "how long")->type_name("SECONDS");

@@ -41,11 +41,17 @@ void AddOutputOption(CLI::App& command, Invocation& invocation) {
       ->type_name("FORMAT");
 }
 void AddUrlOption(CLI::App& command, Invocation& invocation) {
-  command.add_option("--url", invocation.url, "address of the platform; default: TAILRACE_URL, then the one running in this directory, then http://127.0.0.1:8080")
+  command
+      .add_option("--url", invocation.url,
+                  "address of the platform; default: TAILRACE_URL, then the one running in this directory, then "
+                  "http://127.0.0.1:8080")
       ->type_name("URL");
 }
 void AddBootstrapOption(CLI::App& command, Invocation& invocation) {
-  command.add_option("--bootstrap", invocation.bootstrap, "Kafka to talk to; default: TAILRACE_KAFKA, then the platform running in this directory, then 127.0.0.1:9092")
+  command
+      .add_option(
+          "--bootstrap", invocation.bootstrap,
+          "Kafka to talk to; default: TAILRACE_KAFKA, then the platform running in this directory, then 127.0.0.1:9092")
       ->type_name("HOST:PORT");
 }
 
@@ -63,7 +69,8 @@ void AddSettingOptions(CLI::App& command, SettingFlags& flags) {
           return true;
         },
         help);
-    option->type_name(config::SettingTypeName(setting.type))->group(common ? "Options" : "Settings (also under 'settings:' in tailrace.yaml)");
+    option->type_name(config::SettingTypeName(setting.type))
+        ->group(common ? "Options" : "Settings (also under 'settings:' in tailrace.yaml)");
   }
 }
 

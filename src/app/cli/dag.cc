@@ -22,11 +22,20 @@ namespace {
 
 using Json = nlohmann::json;
 
-const std::vector<TableColumn> kDagColumns = {{"DAG", "dag_id"}, {"SCHEDULE", "schedule"}, {"PAUSED", "paused", Show::kYesNo},
-                                              {"LAST RUN", "last_run_state"}, {"NEXT", "next_run_ms", Show::kTime}, {"TASKS", "task_ids", Show::kLength},
-                                              {"FILE", "file"}, {"ERROR", "error"}};
-const std::vector<TableColumn> kRunColumns = {{"RUN", "run_id"}, {"DAG", "dag_id"}, {"STATE", "state"}, {"TYPE", "run_type"},
-                                              {"STARTED", "start_date_ms", Show::kTime}, {"ENDED", "end_date_ms", Show::kTime}};
+const std::vector<TableColumn> kDagColumns = {{"DAG", "dag_id"},
+                                              {"SCHEDULE", "schedule"},
+                                              {"PAUSED", "paused", Show::kYesNo},
+                                              {"LAST RUN", "last_run_state"},
+                                              {"NEXT", "next_run_ms", Show::kTime},
+                                              {"TASKS", "task_ids", Show::kLength},
+                                              {"FILE", "file"},
+                                              {"ERROR", "error"}};
+const std::vector<TableColumn> kRunColumns = {{"RUN", "run_id"},
+                                              {"DAG", "dag_id"},
+                                              {"STATE", "state"},
+                                              {"TYPE", "run_type"},
+                                              {"STARTED", "start_date_ms", Show::kTime},
+                                              {"ENDED", "end_date_ms", Show::kTime}};
 
 struct DagOptions {
   std::string dag, run, conf = "{}", run_id, logical_date, file, dir;
@@ -38,7 +47,8 @@ using Options = std::shared_ptr<DagOptions>;
 
 Result<std::string> CheckConf(const std::string& text) {
   const Json conf = Json::parse(text, nullptr, false);
-  if (!conf.is_object()) return InvalidArgument("--conf is not a JSON object: " + text).Remedy("write it as --conf '{\"key\": 1}'");
+  if (!conf.is_object())
+    return InvalidArgument("--conf is not a JSON object: " + text).Remedy("write it as --conf '{\"key\": 1}'");
   return conf.dump();
 }
 
@@ -70,14 +80,15 @@ Result<int> Test(const Invocation& invocation, const DagOptions& options) {
   o.data_dir = settings.String("data.dir") + "/workflow-test";
   o.kafka_bootstrap = KafkaBootstrap(invocation);
   o.http_url = PlatformUrl(invocation);
-  if (project)
-  {
+  if (project) {
     for (const auto& pool : project->pools) o.pools[pool.name] = pool.slots;
-    for (const auto& store : project->stores) o.stores[store.name] = store.path.starts_with('/') ? store.path : project->dir + "/" + store.path;
+    for (const auto& store : project->stores)
+      o.stores[store.name] = store.path.starts_with('/') ? store.path : project->dir + "/" + store.path;
   }
   o.alert_topic.clear();
   const std::string conf = TRY(CheckConf(options.conf));
-  // The embedded platform, so that operators find a log and an engine; a running one keeps its data directory to itself.
+  // The embedded platform, so that operators find a log and an engine; a running one keeps its data directory to
+  // itself.
   std::unique_ptr<Platform> platform;
   workflow::OperatorServices services;
   if (!FindRunning(settings.String("data.dir"))) {
@@ -92,7 +103,8 @@ Result<int> Test(const Invocation& invocation, const DagOptions& options) {
     services = platform->operator_services();
   }
   TRY(io::MakeDirectories(o.data_dir));
-  const workflow::DagRunInfo run = TRY(workflow::TestDag(options.file, options.dag, conf, o, services, Clock::System()));
+  const workflow::DagRunInfo run =
+      TRY(workflow::TestDag(options.file, options.dag, conf, o, services, Clock::System()));
   std::printf("%s of %s: %s\n", run.run_id.c_str(), run.dag_id.c_str(), run.state.c_str());
   return run.state == "success" ? 0 : 1;
 }
@@ -118,42 +130,56 @@ void AddDag(CLI::App& root, Invocation& invocation) {
   auto path = [](const DagOptions& o) { return "/api/v1/dags/" + PathPart(o.dag); };
 
   add("list", "All DAGs", "tailrace dag list", none, [](const Invocation& i, const DagOptions&) -> Result<int> {
-    PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/dags")), kDagColumns, "no DAGs: put YAML files into the project's dags/");
+    PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/dags")), kDagColumns,
+                 "no DAGs: put YAML files into the project's dags/");
     return 0;
   });
-  add("show", "One DAG: its tasks, schedule, last runs", "tailrace dag show streaming_pipeline", needs_dag, [path](const Invocation& i, const DagOptions& o) -> Result<int> {
-    const Rest rest(PlatformUrl(i));
-    const std::string one = TRY(rest.Get(path(o)));
-    if (i.output != "table") return PrintJson(i.output, one), 0;
-    const Json d = Json::parse(one);
-    std::printf("%s\n  %s\n  file      %s\n  schedule  %s%s\n  tasks\n", d.value("dag_id", "").c_str(), d.value("description", "").c_str(), d.value("file", "").c_str(),
-                d.value("schedule", "").empty() ? "none: on demand" : d.value("schedule", "").c_str(), d.value("paused", false) ? " (paused)" : "");
-    for (const auto& task : d["task_ids"]) std::printf("    %s\n", task.get<std::string>().c_str());
-    if (!d.value("error", "").empty()) std::printf("  error     %s\n", d.value("error", "").c_str());
-    std::puts("");
-    PrintRecords("table", TRY(rest.Get(path(o) + "/runs?limit=5")), kRunColumns, "no runs yet: tailrace dag trigger " + o.dag);
-    return 0;
-  });
-  add("trigger", "Start a run", "tailrace dag trigger streaming_pipeline --conf '{\"rate\": 500}' --wait\ntailrace dag trigger etl --wait -o json",
+  add("show", "One DAG: its tasks, schedule, last runs", "tailrace dag show streaming_pipeline", needs_dag,
+      [path](const Invocation& i, const DagOptions& o) -> Result<int> {
+        const Rest rest(PlatformUrl(i));
+        const std::string one = TRY(rest.Get(path(o)));
+        if (i.output != "table") return PrintJson(i.output, one), 0;
+        const Json d = Json::parse(one);
+        std::printf("%s\n  %s\n  file      %s\n  schedule  %s%s\n  tasks\n", d.value("dag_id", "").c_str(),
+                    d.value("description", "").c_str(), d.value("file", "").c_str(),
+                    d.value("schedule", "").empty() || d.value("schedule", "") == "None"
+                        ? "none: on demand"
+                        : d.value("schedule", "").c_str(),
+                    d.value("paused", false) ? " (paused)" : "");
+        for (const auto& task : d["task_ids"]) std::printf("    %s\n", task.get<std::string>().c_str());
+        if (!d.value("error", "").empty()) std::printf("  error     %s\n", d.value("error", "").c_str());
+        std::puts("");
+        PrintRecords("table", TRY(rest.Get(path(o) + "/runs?limit=5")), kRunColumns,
+                     "no runs yet: tailrace dag trigger " + o.dag);
+        return 0;
+      });
+  add(
+      "trigger", "Start a run",
+      "tailrace dag trigger streaming_pipeline --conf '{\"rate\": 500}' --wait\ntailrace dag trigger etl --wait -o "
+      "json",
       [](CLI::App& c, DagOptions& o) {
         c.add_option("DAG", o.dag, "its id")->required();
         c.add_option("--conf", o.conf, "parameters, a JSON object")->type_name("JSON");
         c.add_option("--run-id", o.run_id, "instead of manual__TIME")->type_name("ID");
         c.add_flag("--wait", o.wait, "until the run has ended; exit status 1 unless it succeeded");
-        c.add_option("--timeout", o.timeout_s, "with --wait: give up after this many seconds; 0: never")->type_name("SECONDS");
+        c.add_option("--timeout", o.timeout_s, "with --wait: give up after this many seconds; 0: never")
+            ->type_name("SECONDS");
       },
       Trigger);
-  add("runs", "Runs, newest first", "tailrace dag runs streaming_pipeline --limit 5",
+  add(
+      "runs", "Runs, newest first", "tailrace dag runs streaming_pipeline --limit 5",
       [](CLI::App& c, DagOptions& o) {
         c.add_option("DAG", o.dag, "its id; default: all");
         c.add_option("--limit", o.limit, "at most so many")->check(CLI::Range(1, 1000));
       },
       [path](const Invocation& i, const DagOptions& o) -> Result<int> {
         const std::string where = o.dag.empty() ? "/api/v1/runs" : path(o) + "/runs";
-        PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get(where + "?limit=" + std::to_string(o.limit))), kRunColumns, "no runs yet: tailrace dag trigger DAG");
+        PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get(where + "?limit=" + std::to_string(o.limit))), kRunColumns,
+                     "no runs yet: tailrace dag trigger DAG");
         return 0;
       });
-  add("state", "State of a run", "tailrace dag state streaming_pipeline manual__2024-01-15T10:30:00Z",
+  add(
+      "state", "State of a run", "tailrace dag state streaming_pipeline manual__2024-01-15T10:30:00Z",
       [](CLI::App& c, DagOptions& o) {
         c.add_option("DAG", o.dag, "its id")->required();
         c.add_option("RUN", o.run, "the run's id; default: the last run");
@@ -163,7 +189,8 @@ void AddDag(CLI::App& root, Invocation& invocation) {
         std::string run;
         if (o.run.empty()) {
           const Json runs = Json::parse(TRY(rest.Get(path(o) + "/runs?limit=1")));
-          if (runs.empty()) return NotFound("the DAG " + o.dag + " has no runs").Remedy("start one: tailrace dag trigger " + o.dag);
+          if (runs.empty())
+            return NotFound("the DAG " + o.dag + " has no runs").Remedy("start one: tailrace dag trigger " + o.dag);
           run = runs[0].dump();
         } else {
           run = TRY(rest.Get(path(o) + "/runs/" + PathPart(o.run)));
@@ -172,23 +199,29 @@ void AddDag(CLI::App& root, Invocation& invocation) {
         else PrintJson(i.output, run);
         return 0;
       });
-  add("next", "Coming runs of a scheduled DAG", "tailrace dag next etl --count 3",
+  add(
+      "next", "Coming runs of a scheduled DAG", "tailrace dag next etl --count 3",
       [](CLI::App& c, DagOptions& o) {
         c.add_option("DAG", o.dag, "its id")->required();
         c.add_option("--count", o.count, "how many")->check(CLI::Range(1, 100));
       },
       [path](const Invocation& i, const DagOptions& o) -> Result<int> {
         PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get(path(o) + "/next?count=" + std::to_string(o.count))),
-                     {{"INTERVAL START", "data_interval_start_ms", Show::kTime}, {"INTERVAL END", "data_interval_end_ms", Show::kTime}}, "no coming runs: the DAG has no schedule");
+                     {{"INTERVAL START", "data_interval_start_ms", Show::kTime},
+                      {"INTERVAL END", "data_interval_end_ms", Show::kTime}},
+                     "no coming runs: the DAG has no schedule");
         return 0;
       });
   for (const char* verb : {"pause", "unpause"})
-    add(verb, std::string_view(verb) == "pause" ? "No new scheduled runs" : "Scheduled runs again", std::string_view(verb) == "pause" ? "tailrace dag pause etl" : "tailrace dag unpause etl", needs_dag,
+    add(verb, std::string_view(verb) == "pause" ? "No new scheduled runs" : "Scheduled runs again",
+        std::string_view(verb) == "pause" ? "tailrace dag pause etl" : "tailrace dag unpause etl", needs_dag,
         [path, verb](const Invocation& i, const DagOptions& o) -> Result<int> {
           PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Post(path(o) + "/" + verb, "")), kDagColumns, "");
           return 0;
         });
-  add("test", "Run a DAG once in this process, its log on the terminal", "tailrace dag test dags/etl.yaml\ntailrace dag test dags/etl.yaml --conf '{\"day\": \"2024-01-15\"}'",
+  add(
+      "test", "Run a DAG once in this process, its log on the terminal",
+      "tailrace dag test dags/etl.yaml\ntailrace dag test dags/etl.yaml --conf '{\"day\": \"2024-01-15\"}'",
       [](CLI::App& c, DagOptions& o) {
         c.add_option("FILE", o.file, "the DAG's file")->required();
         c.add_option("--dag", o.dag, "which of the file's; default: the only one")->type_name("ID");

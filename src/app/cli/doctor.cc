@@ -16,7 +16,7 @@ namespace tailrace::app {
 namespace {
 
 struct Finding {
-  std::string component, status, detail;   // ok, off, failed
+  std::string component, status, detail;  // ok, off, failed
 };
 
 /// A record written, read back and its topic deleted: the whole way through the log.
@@ -28,8 +28,9 @@ Result<std::string> LogRoundTrip(const std::string& bootstrap) {
   const int64_t begun = Clock::System().MonotonicNs();
   auto result = [&]() -> Result<std::string> {
     std::string error = "no acknowledgement";
-    auto producer = TRY(KafkaProducer::Open(bootstrap, {{"linger.ms", "0"}, {"acks", "all"}, {"message.timeout.ms", "8000"}},
-                                            [&](int64_t, const std::string& e) { error = e; }));
+    auto producer =
+        TRY(KafkaProducer::Open(bootstrap, {{"linger.ms", "0"}, {"acks", "all"}, {"message.timeout.ms", "8000"}},
+                                [&](int64_t, const std::string& e) { error = e; }));
     TRY(producer->Produce(topic, 0, std::nullopt, text, {}, 0));
     TRY(producer->Flush(10'000));
     if (!error.empty()) return Error(ErrorCode::kUnavailable, "produce: " + error);
@@ -61,7 +62,8 @@ Result<int> Doctor(const Invocation& i) {
   nlohmann::json health;
   if (status.ok()) {
     const auto json = nlohmann::json::parse(*status);
-    add("http", Result<std::string>(rest.url() + ", version " + json.value("version", "") + ", pid " + std::to_string(json.value("pid", 0))));
+    add("http", Result<std::string>(rest.url() + ", version " + json.value("version", "") + ", pid " +
+                                    std::to_string(json.value("pid", 0))));
     if (i.bootstrap.empty()) kafka = json.value("kafka", kafka);
     data_dir = json.value("data_dir", data_dir);
     health = json["health"];
@@ -72,7 +74,7 @@ Result<int> Doctor(const Invocation& i) {
   if (health.is_object())
     for (const auto& component : health["components"]) {
       const std::string name = component.value("name", "");
-      if (name == "log" || name == "disk") continue;   // looked at from here
+      if (name == "log" || name == "disk") continue;  // looked at from here
       findings.push_back({name, component.value("status", ""), component.value("detail", "")});
     }
   if (status.ok()) {
@@ -81,9 +83,13 @@ Result<int> Doctor(const Invocation& i) {
       std::string detail;
       for (const auto& store : stores) {
         http::JsonWriter body;
-        body.BeginObject().Field("sql", "SELECT count(*) FROM duckdb_tables()").Field("store", store.value("name", "")).EndObject();
+        body.BeginObject()
+            .Field("sql", "SELECT count(*) FROM duckdb_tables()")
+            .Field("store", store.value("name", ""))
+            .EndObject();
         const auto answer = nlohmann::json::parse(TRY(rest.Post("/api/v1/sql", body.Take())));
-        detail += (detail.empty() ? "" : ", ") + store.value("name", "") + " with " + answer["rows"][0][0].get<std::string>() + " tables";
+        detail += (detail.empty() ? "" : ", ") + store.value("name", "") + " with " +
+                  answer["rows"][0][0].get<std::string>() + " tables";
       }
       return detail.empty() ? "the project has none" : detail;
     }());
@@ -94,10 +100,13 @@ Result<int> Doctor(const Invocation& i) {
     const auto streams = rest.Get("/api/v1/streams");
     if (streams.ok())
       for (const auto& job : nlohmann::json::parse(*streams))
-        if (job.value("state", "") == "FAILED") findings.push_back({"stream", "failed", job.value("name", "") + ": " + job.value("error", "")});
+        if (job.value("state", "") == "FAILED")
+          findings.push_back({"stream", "failed", job.value("name", "") + ": " + job.value("error", "")});
   }
   const observe::DiskSpace disk = observe::ReadDiskSpace(data_dir);
-  findings.push_back({"disk", disk.free_bytes > (256 << 20) ? "ok" : "failed", FormatBytes(double(disk.free_bytes)) + " free of " + FormatBytes(double(disk.total_bytes)) + " at " + data_dir});
+  findings.push_back(
+      {"disk", disk.free_bytes > (256 << 20) ? "ok" : "failed",
+       FormatBytes(double(disk.free_bytes)) + " free of " + FormatBytes(double(disk.total_bytes)) + " at " + data_dir});
 
   bool healthy = true;
   http::JsonWriter json;
@@ -123,7 +132,8 @@ Result<int> Doctor(const Invocation& i) {
 }  // namespace
 
 void AddDoctor(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "doctor", "Try every component; exit status 1 where one fails", "tailrace doctor\ntailrace doctor -o json");
+  CLI::App* command = AddCommand(root, "doctor", "Try every component; exit status 1 where one fails",
+                                 "tailrace doctor\ntailrace doctor -o json");
   AddOutputOption(*command, invocation);
   AddUrlOption(*command, invocation);
   AddBootstrapOption(*command, invocation);

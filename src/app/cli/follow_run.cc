@@ -22,7 +22,8 @@ std::string TaskMark(const std::string& state, bool colours) {
   return std::string("\033[") + colour + "m" + mark + "\033[0m";
 }
 
-Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const std::string& run_id, int64_t timeout_ms, bool quiet) {
+Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const std::string& run_id,
+                              int64_t timeout_ms, bool quiet) {
   const std::string path = "/api/v1/dags/" + PathPart(dag_id) + "/runs/" + PathPart(run_id);
   const int64_t end = Clock::System().MonotonicMs() + timeout_ms;
   std::string shown;
@@ -35,7 +36,9 @@ Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const
       const auto tasks = nlohmann::json::parse(TRY(rest.Get(path + "/tasks")));
       for (const auto& task : tasks) {
         const std::string task_state = task.value("state", "");
-        line += TaskMark(task_state, true) + " " + task.value("task_id", "") + (task.value("try_number", 0) > 1 ? " (try " + std::to_string(task.value("try_number", 0)) + ")" : "") + "  ";
+        line += TaskMark(task_state, true) + " " + task.value("task_id", "") +
+                (task.value("try_number", 0) > 1 ? " (try " + std::to_string(task.value("try_number", 0)) + ")" : "") +
+                "  ";
       }
       if (line != shown) std::fprintf(stderr, "\r\033[K%s", line.c_str());
       shown = line;
@@ -44,8 +47,12 @@ Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const
     const bool stop = StopSignal::requested(), late = timeout_ms > 0 && Clock::System().MonotonicMs() >= end;
     if (!quiet && (over || stop || late)) std::fputs("\n", stderr);
     if (over) return run;
-    if (stop) return Error(ErrorCode::kCancelled, "stopped waiting; the run " + run_id + " goes on").Remedy("see 'tailrace dag state " + dag_id + " " + run_id + "'");
-    if (late) return Error(ErrorCode::kTimeout, "the run " + run_id + " has not ended within " + FormatMs(static_cast<double>(timeout_ms)));
+    if (stop)
+      return Error(ErrorCode::kCancelled, "stopped waiting; the run " + run_id + " goes on")
+          .Remedy("see 'tailrace dag state " + dag_id + " " + run_id + "'");
+    if (late)
+      return Error(ErrorCode::kTimeout,
+                   "the run " + run_id + " has not ended within " + FormatMs(static_cast<double>(timeout_ms)));
   }
 }
 

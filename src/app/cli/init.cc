@@ -32,7 +32,8 @@ run:
       store: serving
       sql: SELECT window_start, city, orders, revenue FROM orders_by_city ORDER BY window_start DESC, city LIMIT 12
 )"},
-    {"streams/make_orders.sql", R"(-- Made-up orders, 200 a second, into the topic orders. Replace it by your own producer on the Kafka port.
+    {"streams/make_orders.sql",
+     R"(-- Made-up orders, 200 a second, into the topic orders. Replace it by your own producer on the Kafka port.
 SET 'pipeline.name' = 'make_orders';
 
 CREATE TABLE made_up (
@@ -62,7 +63,8 @@ SELECT order_id,
        ordered_at
 FROM made_up;
 )"},
-    {"streams/orders_by_city.sql", R"(-- Counts the orders of each city in windows of 5 seconds, into a table of the serving store.
+    {"streams/orders_by_city.sql",
+     R"(-- Counts the orders of each city in windows of 5 seconds, into a table of the serving store.
 SET 'pipeline.name' = 'orders_by_city';
 SET 'execution.checkpointing.interval' = '500ms';
 
@@ -119,10 +121,12 @@ tasks:
 Result<int> Init(const std::string& dir) {
   struct stat info {};
   if (::stat((dir + "/tailrace.yaml").c_str(), &info) == 0)
-    return Error(ErrorCode::kAlreadyExists, dir + " already has a tailrace.yaml").Remedy("name another directory, or start it with 'tailrace up " + dir + "'");
-  for (const Template& file : kFiles)   // never overwrite what is the user's
+    return Error(ErrorCode::kAlreadyExists, dir + " already has a tailrace.yaml")
+        .Remedy("name another directory, or start it with 'tailrace up " + dir + "'");
+  for (const Template& file : kFiles)  // never overwrite what is the user's
     if (::stat((dir + "/" + file.path).c_str(), &info) == 0 && std::string(file.path) != ".gitignore")
-      return Error(ErrorCode::kAlreadyExists, dir + "/" + file.path + " is already there").Remedy("name an empty directory");
+      return Error(ErrorCode::kAlreadyExists, dir + "/" + file.path + " is already there")
+          .Remedy("name an empty directory");
   TRY(io::MakeDirectories(dir));
   char absolute[4096];
   if (!::realpath(dir.c_str(), absolute)) return IoError("looking at " + dir, errno);
@@ -130,9 +134,11 @@ Result<int> Init(const std::string& dir) {
   for (const Template& file : kFiles) {
     const std::string path = dir + "/" + file.path;
     if (::stat(path.c_str(), &info) == 0) continue;
-    if (const size_t slash = path.rfind('/'); slash != std::string::npos) TRY(io::MakeDirectories(path.substr(0, slash)));
+    if (const size_t slash = path.rfind('/'); slash != std::string::npos)
+      TRY(io::MakeDirectories(path.substr(0, slash)));
     std::string text = file.text;
-    if (const size_t at = text.find("@NAME@"); at != std::string::npos) text.replace(at, 6, stem.empty() ? "my-project" : "\"" + stem + "\"");
+    if (const size_t at = text.find("@NAME@"); at != std::string::npos)
+      text.replace(at, 6, stem.empty() ? "my-project" : "\"" + stem + "\"");
     TRY(io::WriteFileAtomically(path, text));
     std::printf("  %s\n", path.c_str());
   }
@@ -143,7 +149,8 @@ Result<int> Init(const std::string& dir) {
 }  // namespace
 
 void AddInit(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "init", "Write a small project that works", "tailrace init my-project && tailrace run my-project");
+  CLI::App* command = AddCommand(root, "init", "Write a small project that works",
+                                 "tailrace init my-project && tailrace run my-project");
   auto dir = std::make_shared<std::string>(".");
   command->add_option("DIR", *dir, "where; default: here");
   command->callback([dir, &invocation] { invocation.run = [dir] { return Init(*dir); }; });

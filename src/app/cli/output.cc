@@ -60,7 +60,8 @@ bool NeedsQuotes(const std::string& s) {
   if (s.find(": ") != std::string::npos || s.find(" #") != std::string::npos || s.back() == ':') return true;
   for (char c : s)
     if (static_cast<unsigned char>(c) < 0x20) return true;
-  static const char* const words[] = {"true", "false", "null", "yes", "no", "on", "off", "True", "False", "Null", "Yes", "No", "On", "Off"};
+  static const char* const words[] = {"true", "false", "null", "yes", "no", "on", "off",
+                                      "True", "False", "Null", "Yes", "No", "On", "Off"};
   for (const char* word : words)
     if (s == word) return true;
   return std::string_view("0123456789.+").find(s[0]) != std::string_view::npos;
@@ -151,7 +152,8 @@ bool ColoursWanted() {
   return isatty(STDOUT_FILENO) && !(no && *no) && term && std::string_view(term) != "dumb";
 }
 
-TextTable::TextTable(std::vector<std::string> headers, std::vector<bool> right) : headers_(std::move(headers)), right_(std::move(right)) {
+TextTable::TextTable(std::vector<std::string> headers, std::vector<bool> right)
+    : headers_(std::move(headers)), right_(std::move(right)) {
   right_.resize(headers_.size());
 }
 void TextTable::Row(std::vector<std::string> cells) {
@@ -192,15 +194,16 @@ void PrintJson(const std::string& format, const std::string& json) {
   if (!json.ends_with('\n')) std::fputc('\n', stdout);
 }
 
-void PrintRecords(const std::string& format, const std::string& json, const std::vector<TableColumn>& columns, const std::string& when_empty) {
+void PrintRecords(const std::string& format, const std::string& json, const std::vector<TableColumn>& columns,
+                  const std::string& when_empty) {
   if (format != "table") return PrintJson(format, json);
   const Json value = Json::parse(json, nullptr, false);
   std::vector<std::string> headers;
   std::vector<bool> right;
   for (const TableColumn& column : columns) {
     headers.emplace_back(column.header);
-    right.push_back(column.show == Show::kCount || column.show == Show::kBytes || column.show == Show::kMs || column.show == Show::kUs ||
-                    column.show == Show::kRate || column.show == Show::kLength);
+    right.push_back(column.show == Show::kCount || column.show == Show::kBytes || column.show == Show::kMs ||
+                    column.show == Show::kUs || column.show == Show::kRate || column.show == Show::kLength);
   }
   TextTable table(std::move(headers), std::move(right));
   auto add = [&](const Json& record) {
@@ -210,8 +213,7 @@ void PrintRecords(const std::string& format, const std::string& json, const std:
   };
   if (value.is_array())
     for (const Json& record : value) add(record);
-  else
-    add(value);
+  else add(value);
   if (table.empty()) std::puts(when_empty.c_str());
   else std::fputs(table.ToString().c_str(), stdout);
 }

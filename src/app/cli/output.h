@@ -14,12 +14,13 @@ enum class Show { kText, kCount, kBytes, kTime, kMs, kUs, kRate, kYesNo, kLength
 
 struct TableColumn {
   const char* header;
-  const char* field;      // "latency.p99_us" goes into objects
+  const char* field;  // "latency.p99_us" goes into objects
   Show show = Show::kText;
 };
 
 /// `json`: a list of objects, or one. table: the columns; "no ROWS" where there are none. json, yaml: everything.
-void PrintRecords(const std::string& format, const std::string& json, const std::vector<TableColumn>& columns, const std::string& when_empty);
+void PrintRecords(const std::string& format, const std::string& json, const std::vector<TableColumn>& columns,
+                  const std::string& when_empty);
 /// json, or as YAML.
 void PrintJson(const std::string& format, const std::string& json);
 

@@ -57,7 +57,8 @@ std::string Clockface(int64_t ms) { return fmt::format("{}:{:02}", ms / 60'000, 
 
 }  // namespace
 
-Progress::Progress(Platform& platform, bool terminal) : platform_(platform), terminal_(terminal), start_ms_(Clock::System().MonotonicMs()) {
+Progress::Progress(Platform& platform, bool terminal)
+    : platform_(platform), terminal_(terminal), start_ms_(Clock::System().MonotonicMs()) {
   last_ms_ = last_plain_ms_ = start_ms_;
 }
 
@@ -86,16 +87,25 @@ std::vector<std::string> Progress::Lines() {
     last_out_ = out;
     last_ms_ = now;
   }
-  lines.push_back(fmt::format("{}{}  events in {}/s  out {}/s{}   read {}  written {}  bad {}  lag {}  p99 {}", kBold, Clockface(now - start_ms_), FormatCount(in_per_second_),
-                              FormatCount(out_per_second_), kReset, FormatCount(double(in)), FormatCount(double(out)), FormatCount(double(bad)), lag < 0 ? "-" : FormatCount(double(lag)),
-                              p99 < 0 ? "-" : FormatMs(double(p99) / 1000)));
+  lines.push_back(fmt::format("{}{}  events in {}/s  out {}/s{}   read {}  written {}  bad {}  lag {}  p99 {}", kBold,
+                              Clockface(now - start_ms_), FormatCount(in_per_second_), FormatCount(out_per_second_),
+                              kReset, FormatCount(double(in)), FormatCount(double(out)), FormatCount(double(bad)),
+                              lag < 0 ? "-" : FormatCount(double(lag)), p99 < 0 ? "-" : FormatMs(double(p99) / 1000)));
   lines.emplace_back();
   for (const auto& job : jobs) {
-    const char* colour = job.state == stream::JobState::kFailed ? kRed : job.state == stream::JobState::kRunning ? "" : kDim;
-    lines.push_back(fmt::format("{}{:<20} {:<9}{} {:>9}/s → {:>9}/s   lag {:<7} p99 {:<8} bad {}{}", colour, job.name, stream::JobStateName(job.state), kReset,
-                                FormatCount(job.records_in_per_second), FormatCount(job.rows_out_per_second), job.lag < 0 ? "-" : FormatCount(double(job.lag)),
-                                job.latency.p99_us < 0 ? "-" : FormatMs(double(job.latency.p99_us) / 1000), FormatCount(double(job.bad_records)),
-                                job.error.empty() ? "" : std::string("   ") + kRed + job.error.substr(0, 200) + kReset));
+    if (job.state != stream::JobState::kRunning) {
+      lines.push_back(fmt::format(
+          "{}{:<20} {:<9} {} read, {} written, {} bad{}{}", job.state == stream::JobState::kFailed ? kRed : kDim,
+          job.name, stream::JobStateName(job.state), FormatCount(double(job.records_in)),
+          FormatCount(double(job.rows_out)), FormatCount(double(job.bad_records)), kReset,
+          job.error.empty() ? "" : std::string("   ") + kRed + job.error.substr(0, 200) + kReset));
+      continue;
+    }
+    lines.push_back(fmt::format("{:<20} {:<9} {:>9}/s → {:>9}/s   lag {:<7} p99 {:<8} bad {}", job.name,
+                                stream::JobStateName(job.state), FormatCount(job.records_in_per_second),
+                                FormatCount(job.rows_out_per_second), job.lag < 0 ? "-" : FormatCount(double(job.lag)),
+                                job.latency.p99_us < 0 ? "-" : FormatMs(double(job.latency.p99_us) / 1000),
+                                FormatCount(double(job.bad_records))));
   }
   if (jobs.empty()) lines.push_back(std::string(kDim) + "no streaming job yet" + kReset);
   if (platform_.scheduler()) {
@@ -110,11 +120,13 @@ std::vector<std::string> Progress::Lines() {
   }
   if (const auto* alerts = platform_.services().alerts)
     for (const auto& alert : alerts->Alerts())
-      if (alert.state == observe::AlertState::kFiring) lines.push_back(std::string(kRed) + "alert: " + alert.message + kReset);
+      if (alert.state == observe::AlertState::kFiring)
+        lines.push_back(std::string(kRed) + "alert: " + alert.message + kReset);
   if (const auto* recent = platform_.services().recent) {
     size_t shown = 0;
     for (const auto& line : recent->Lines())
-      if (line.level == LogLevel::kError && shown++ < 2) lines.push_back(std::string(kRed) + line.component + ": " + line.message + kReset);
+      if (line.level == LogLevel::kError && shown++ < 2)
+        lines.push_back(std::string(kRed) + line.component + ": " + line.message + kReset);
   }
   return lines;
 }
@@ -142,16 +154,31 @@ void Progress::PrintPlain() {
             std::string& known = task_states_[run->dag_id + "/" + run->run_id + "/" + task.task_id];
             if (known == task.state) continue;
             known = task.state;
-            if (task.state == "running" || task.state == "success" || task.state == "failed" || task.state == "up_for_retry" || task.state == "upstream_failed")
-              std::printf("%s  %s  %s %s: %s%s\n", Clockface(now - start_ms_).c_str(), TaskMark(task.state, false).c_str(), run->dag_id.c_str(), task.task_id.c_str(), task.state.c_str(),
-                          task.note.empty() ? "" : (" (" + task.note.substr(0, 200) + ")").c_str());
+            if (task.state == "running" || task.state == "success" || task.state == "failed" ||
+                task.state == "up_for_retry" || task.state == "upstream_failed")
+              std::printf("%s  %s  %s %s: %s%s\n", Clockface(now - start_ms_).c_str(),
+                          TaskMark(task.state, false).c_str(), run->dag_id.c_str(), task.task_id.c_str(),
+                          task.state.c_str(), task.note.empty() ? "" : (" (" + task.note.substr(0, 200) + ")").c_str());
           }
   if (now - last_plain_ms_ >= kPlainEveryMs) {
     last_plain_ms_ = now;
-    for (const auto& job : platform_.jobs()->List())
-      std::printf("%s  %s: %s, in %s/s, out %s/s, lag %s, p99 %s, bad %s\n", Clockface(now - start_ms_).c_str(), job.name.c_str(), stream::JobStateName(job.state),
-                  FormatCount(job.records_in_per_second).c_str(), FormatCount(job.rows_out_per_second).c_str(), job.lag < 0 ? "-" : FormatCount(double(job.lag)).c_str(),
-                  job.latency.p99_us < 0 ? "-" : FormatMs(double(job.latency.p99_us) / 1000).c_str(), FormatCount(double(job.bad_records)).c_str());
+    for (const auto& job : platform_.jobs()->List()) {
+      const std::string now_state = stream::JobStateName(job.state);
+      std::string& known = job_states_[job.name];
+      if (job.state == stream::JobState::kRunning)
+        std::printf("%s  %s: in %s/s, out %s/s, lag %s, p99 %s, bad %s\n", Clockface(now - start_ms_).c_str(),
+                    job.name.c_str(), FormatCount(job.records_in_per_second).c_str(),
+                    FormatCount(job.rows_out_per_second).c_str(),
+                    job.lag < 0 ? "-" : FormatCount(double(job.lag)).c_str(),
+                    job.latency.p99_us < 0 ? "-" : FormatMs(double(job.latency.p99_us) / 1000).c_str(),
+                    FormatCount(double(job.bad_records)).c_str());
+      else if (known != now_state)
+        std::printf("%s  %s: %s; %s read, %s written, %s bad %s\n", Clockface(now - start_ms_).c_str(),
+                    job.name.c_str(), now_state.c_str(), FormatCount(double(job.records_in)).c_str(),
+                    FormatCount(double(job.rows_out)).c_str(), FormatCount(double(job.bad_records)).c_str(),
+                    job.error.c_str());
+      known = now_state;
+    }
   }
   std::fflush(stdout);
 }

@@ -32,7 +32,8 @@ class Progress {
   uint64_t last_in_ = 0, last_out_ = 0;
   int64_t last_ms_ = 0, last_plain_ms_ = 0;
   double in_per_second_ = 0, out_per_second_ = 0;
-  std::map<std::string, std::string> task_states_;   // "dag/run/task"
+  std::map<std::string, std::string> task_states_;  // "dag/run/task"
+  std::map<std::string, std::string> job_states_;
 };
 
 }  // namespace tailrace::app

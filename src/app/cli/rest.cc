@@ -21,15 +21,18 @@ Error ToError(const http::ClientResponse& response, const std::string& what) {
     Error error(CodeOf(e.value("code", "")), e.value("message", "status " + std::to_string(response.status)));
     if (e.contains("remedy")) error = std::move(error).Remedy(e.value("remedy", ""));
     if (e.contains("where") && e["where"].is_object())
-      error = std::move(error).At(e["where"].value("file", ""), e["where"].value("line", 0), e["where"].value("column", 0));
+      error =
+          std::move(error).At(e["where"].value("file", ""), e["where"].value("line", 0), e["where"].value("column", 0));
     return error;
   }
-  return Error(ErrorCode::kInternal, what + " answered " + std::to_string(response.status)).Remedy("is it a tailrace? Check --url and TAILRACE_URL");
+  return Error(ErrorCode::kInternal, what + " answered " + std::to_string(response.status))
+      .Remedy("is it a tailrace? Check --url and TAILRACE_URL");
 }
 
 }  // namespace
 
-Result<std::string> Rest::Call(const std::string& method, const std::string& path, const std::string& body, int64_t timeout_ms) const {
+Result<std::string> Rest::Call(const std::string& method, const std::string& path, const std::string& body,
+                               int64_t timeout_ms) const {
   http::ClientRequest request;
   request.method = method;
   request.url = url_ + path;
@@ -38,7 +41,8 @@ Result<std::string> Rest::Call(const std::string& method, const std::string& pat
   auto response = http::Call(request, {.timeout_ms = timeout_ms});
   if (!response.ok()) {
     if (response.error().code() == ErrorCode::kUnavailable)
-      return Error(ErrorCode::kUnavailable, "no platform answers at " + url_).Remedy("start one with 'tailrace up', or say where it is with TAILRACE_URL");
+      return Error(ErrorCode::kUnavailable, "no platform answers at " + url_)
+          .Remedy("start one with 'tailrace up', or say where it is with TAILRACE_URL");
     return std::move(response).error();
   }
   if (response->status / 100 != 2) return ToError(*response, url_);

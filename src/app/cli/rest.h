@@ -10,7 +10,9 @@ namespace tailrace::app {
 class Rest {
  public:
   explicit Rest(std::string url) : url_(std::move(url)) {}
-  Result<std::string> Get(const std::string& path, int64_t timeout_ms = 30'000) const { return Call("GET", path, "", timeout_ms); }
+  Result<std::string> Get(const std::string& path, int64_t timeout_ms = 30'000) const {
+    return Call("GET", path, "", timeout_ms);
+  }
   Result<std::string> Post(const std::string& path, const std::string& body, int64_t timeout_ms = 60'000) const {
     return Call("POST", path, body, timeout_ms);
   }
@@ -18,7 +20,8 @@ class Rest {
   const std::string& url() const { return url_; }
 
  private:
-  Result<std::string> Call(const std::string& method, const std::string& path, const std::string& body, int64_t timeout_ms) const;
+  Result<std::string> Call(const std::string& method, const std::string& path, const std::string& body,
+                           int64_t timeout_ms) const;
   std::string url_;
 };
 

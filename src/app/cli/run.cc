@@ -23,7 +23,7 @@
 namespace tailrace::app {
 namespace {
 
-constexpr int64_t kIdleMs = 3'000;   // nothing moved for so long: the project is idle
+constexpr int64_t kIdleMs = 3'000;  // nothing moved for so long: the project is idle
 
 struct RunOptions {
   std::string project = ".", profile, duration;
@@ -66,7 +66,7 @@ void ShowRows(const Platform& platform, const config::ShowConfig& show) {
         if (c == '\n') c = ' ';
       if (TextWidth(text) > 60) {
         size_t end = 57;
-        while ((text[end] & 0xC0) == 0x80) --end;   // not inside of a character
+        while ((text[end] & 0xC0) == 0x80) --end;  // not inside of a character
         text = text.substr(0, end) + "…";
       }
       cells.push_back(std::move(text));
@@ -87,7 +87,7 @@ RunsState LookAtRuns(Platform& platform, int64_t since_ms) {
   if (!runs.ok()) return out;
   for (const auto& run : *runs) {
     const bool over = run.state == "success" || run.state == "failed";
-    if (over && run.queued_at_ms.value_or(run.start_date_ms.value_or(0)) < since_ms) continue;   // of an earlier start
+    if (over && run.queued_at_ms.value_or(run.start_date_ms.value_or(0)) < since_ms) continue;  // of an earlier start
     out.any = true;
     out.active |= !over;
     out.failed |= run.state == "failed";
@@ -98,7 +98,8 @@ RunsState LookAtRuns(Platform& platform, int64_t since_ms) {
 Result<int> Run(const RunOptions& options) {
   int64_t for_ms = 0;
   if (!options.duration.empty() && (!ParseDurationMs(options.duration, &for_ms) || for_ms <= 0))
-    return InvalidArgument("'" + options.duration + "' is not possible for --for").Remedy("use a duration such as 60s or 5m");
+    return InvalidArgument("'" + options.duration + "' is not possible for --for")
+        .Remedy("use a duration such as 60s or 5m");
   auto [settings, project] = TRY(Prepare(options.project, options.flags));
   TRY(LogToFile(settings.String("data.dir")));
   PlatformOptions p;
@@ -111,16 +112,20 @@ Result<int> Run(const RunOptions& options) {
   Platform& platform = **started;
   const int64_t ready_ms = MsSinceProcessStart(), begun_ms = Clock::System().NowMs();
   LogInfo("platform", fmt::format("ready in {} ms", ready_ms));
-  std::printf("%s: ready in %lld ms   console %s   Kafka %s\n", project->name.c_str(), static_cast<long long>(ready_ms), platform.endpoint().http.c_str(), platform.endpoint().kafka.c_str());
+  std::printf("%s: ready in %lld ms   console %s   Kafka %s\n", project->name.c_str(), static_cast<long long>(ready_ms),
+              platform.endpoint().http.c_str(), platform.endpoint().kafka.c_str());
   for (const Applied& a : platform.Apply(*project))
-    if (a.failed || a.result == "created" || a.result == "started") std::printf("  %s %s: %s\n", a.kind.c_str(), a.name.c_str(), a.result.c_str());
+    if (a.failed || a.result == "created" || a.result == "started")
+      std::printf("  %s %s: %s\n", a.kind.c_str(), a.name.c_str(), a.result.c_str());
   std::string run_id;
   if (!project->run.trigger.empty()) {
     const auto run = TRY(platform.scheduler()->Trigger(project->run.trigger, project->run.conf_json, "", std::nullopt));
     run_id = run.run_id;
     std::printf("  dag %s: triggered %s\n", run.dag_id.c_str(), run.run_id.c_str());
   }
-  std::printf("%s\n\n", for_ms ? ("runs for " + FormatMs(double(for_ms)) + "; Ctrl-C stops it earlier").c_str() : options.until_idle ? "runs until nothing moves any more; Ctrl-C stops it earlier" : "Ctrl-C stops it");
+  std::printf("%s\n\n", for_ms ? ("runs for " + FormatMs(double(for_ms)) + "; Ctrl-C stops it earlier").c_str()
+                        : options.until_idle ? "runs until nothing moves any more; Ctrl-C stops it earlier"
+                                             : "Ctrl-C stops it");
   std::fflush(stdout);
 
   Progress progress(platform, isatty(STDOUT_FILENO) && ColoursWanted());
@@ -141,11 +146,15 @@ Result<int> Run(const RunOptions& options) {
   const RunsState runs = LookAtRuns(platform, begun_ms);
   for (const config::ShowConfig& show : project->run.show) ShowRows(platform, show);
   if (!project->run.report.empty()) {
-    const std::string path = project->run.report.starts_with('/') ? project->run.report : project->dir + "/" + project->run.report;
-    std::printf("\nreport: %s%s\n", path.c_str(), ::access(path.c_str(), R_OK) == 0 ? "" : "  (not written: see the DAG's state above)");
+    const std::string path =
+        project->run.report.starts_with('/') ? project->run.report : project->dir + "/" + project->run.report;
+    std::printf("\nreport: %s%s\n", path.c_str(),
+                ::access(path.c_str(), R_OK) == 0 ? "" : "  (not written: see the DAG's state above)");
   }
   std::printf("log:    %s/tailrace.log\n", platform.endpoint().data_dir.c_str());
-  if (runs.failed) std::printf("a DAG run failed: see the tasks above and 'tailrace up %s' with its console\n", options.project.c_str());
+  if (runs.failed)
+    std::printf("a DAG run failed: see the tasks above and 'tailrace up %s' with its console\n",
+                options.project.c_str());
   std::fflush(stdout);
   const int64_t stopping = Clock::System().MonotonicMs();
   platform.Stop();
@@ -163,13 +172,14 @@ void AddRun(CLI::App& root, Invocation& invocation) {
   command->add_option("PROJECT", options->project, "directory with a tailrace.yaml; default: this one");
   command->add_option("--for", options->duration, "stop after this long")->type_name("DURATION");
   command->add_flag("--until-idle", options->until_idle, "stop once no DAG runs and no event moves");
-  command->add_option("--profile", options->profile, "which engines to use, as 'profiles:' of tailrace.yaml names them");
+  command->add_option("--profile", options->profile,
+                      "which engines to use, as 'profiles:' of tailrace.yaml names them");
   AddSettingOptions(*command, options->flags);
   command->callback([options, &invocation] {
     invocation.run = [options]() -> Result<int> {
       const int terminal = ::dup(STDERR_FILENO);
       auto result = Run(*options);
-      ::dup2(terminal, STDERR_FILENO);   // an error is for the person, not for the log file
+      ::dup2(terminal, STDERR_FILENO);  // an error is for the person, not for the log file
       ::close(terminal);
       return result;
     };

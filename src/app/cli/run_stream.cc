@@ -38,7 +38,8 @@ struct RunOptions {
 bool NeedsBroker(const sql::Script& script) {
   for (const sql::Table& table : script.tables) {
     const std::string connector = table.Get("connector");
-    if ((connector == "kafka" || connector == "upsert-kafka") && table.Get("properties.bootstrap.servers").empty()) return true;
+    if ((connector == "kafka" || connector == "upsert-kafka") && table.Get("properties.bootstrap.servers").empty())
+      return true;
   }
   return false;
 }
@@ -75,7 +76,8 @@ class TemporaryDirectory {
 };
 
 Result<int> Follow(stream::JobManager& jobs, const std::string& name, const RunOptions& options) {
-  const int64_t end = options.for_s > 0 ? Clock::System().MonotonicMs() + static_cast<int64_t>(options.for_s * 1000) : INT64_MAX;
+  const int64_t end =
+      options.for_s > 0 ? Clock::System().MonotonicMs() + static_cast<int64_t>(options.for_s * 1000) : INT64_MAX;
   const bool terminal = isatty(STDERR_FILENO);
   bool drawn = false;
   int64_t drawn_at = Clock::System().MonotonicMs();
@@ -90,7 +92,8 @@ Result<int> Follow(stream::JobManager& jobs, const std::string& name, const RunO
     }
     const bool over = ended.ok() || stop;
     if (terminal && !over && Clock::System().MonotonicMs() - drawn_at >= 1000) {
-      std::fprintf(stderr, "\r\033[K%s: %s read, %s written, %s bad, %s/s", name.c_str(), FormatCount(double(job.records_in)).c_str(), FormatCount(double(job.rows_out)).c_str(),
+      std::fprintf(stderr, "\r\033[K%s: %s read, %s written, %s bad, %s/s", name.c_str(),
+                   FormatCount(double(job.records_in)).c_str(), FormatCount(double(job.rows_out)).c_str(),
                    FormatCount(double(job.bad_records)).c_str(), FormatCount(job.records_in_per_second).c_str());
       drawn = true;
       drawn_at = Clock::System().MonotonicMs();
@@ -98,9 +101,12 @@ Result<int> Follow(stream::JobManager& jobs, const std::string& name, const RunO
     if (!over) continue;
     if (drawn) std::fputs("\r\033[K", stderr);
     std::fflush(stdout);
-    std::fprintf(stderr, "%s: %s; %s read, %s written, %s bad, %s late\n", name.c_str(), stream::JobStateName(job.state), FormatCount(double(job.records_in)).c_str(),
-                 FormatCount(double(job.rows_out)).c_str(), FormatCount(double(job.bad_records)).c_str(), FormatCount(double(job.late_records)).c_str());
-    if (job.state == stream::JobState::kFailed) return Error(ErrorCode::kInternal, job.error.empty() ? "the job failed" : job.error);
+    std::fprintf(stderr, "%s: %s; %s read, %s written, %s bad, %s late\n", name.c_str(),
+                 stream::JobStateName(job.state), FormatCount(double(job.records_in)).c_str(),
+                 FormatCount(double(job.rows_out)).c_str(), FormatCount(double(job.bad_records)).c_str(),
+                 FormatCount(double(job.late_records)).c_str());
+    if (job.state == stream::JobState::kFailed)
+      return Error(ErrorCode::kInternal, job.error.empty() ? "the job failed" : job.error);
     return 0;
   }
 }
@@ -111,7 +117,8 @@ Result<int> Run(const RunOptions& options) {
   config::Settings settings;
   TRY(options.flags.Apply(&settings));
   // Log lines of a working job are not what a person who runs one file wants to read.
-  if (settings.Origin("log.level") == config::SettingOrigin::kDefault) TRY(settings.Set("log.level", "warning", config::SettingOrigin::kDefault));
+  if (settings.Origin("log.level") == config::SettingOrigin::kDefault)
+    TRY(settings.Set("log.level", "warning", config::SettingOrigin::kDefault));
   const std::string base_dir = BaseDir(options.file);
   stream::JobOptions job;
   job.name = options.name;
@@ -121,16 +128,19 @@ Result<int> Run(const RunOptions& options) {
   const bool keep = options.keep || options.flags.given.contains("data.dir");
   if (NeedsBroker(*script)) {
     TRY(ResolveSettings(std::nullopt, &settings));
-    SetUpLogging(settings.String("log.level") == "warning" ? LogLevel::kWarning : LogLevel::kInfo, settings.Bool("log.json"));
+    SetUpLogging(settings.String("log.level") == "warning" ? LogLevel::kWarning : LogLevel::kInfo,
+                 settings.Bool("log.json"));
     for (const char* port : {"port.kafka", "port.http"})
-      if (settings.Origin(port) == config::SettingOrigin::kDefault) TRY(settings.Set(port, "0", config::SettingOrigin::kFlag));
+      if (settings.Origin(port) == config::SettingOrigin::kDefault)
+        TRY(settings.Set(port, "0", config::SettingOrigin::kFlag));
     PlatformOptions p;
     p.settings = settings;
     auto platform = Platform::Start(std::move(p));
     if (!platform.ok()) {
       if (platform.error().code() != ErrorCode::kConflict) return std::move(platform).error();
       const std::string remedy = platform.error().remedy();
-      return std::move(platform).error().Remedy("run the job there with 'tailrace stream start " + options.file + "', or " + remedy);
+      return std::move(platform).error().Remedy("run the job there with 'tailrace stream start " + options.file +
+                                                "', or " + remedy);
     }
     const std::string name = TRY((*platform)->jobs()->Start(options.file, text, job));
     auto result = Follow(*(*platform)->jobs(), name, options);
@@ -139,7 +149,8 @@ Result<int> Run(const RunOptions& options) {
   }
 
   TRY(ResolveSettings(std::nullopt, &settings));
-  SetUpLogging(settings.String("log.level") == "warning" ? LogLevel::kWarning : LogLevel::kInfo, settings.Bool("log.json"));
+  SetUpLogging(settings.String("log.level") == "warning" ? LogLevel::kWarning : LogLevel::kInfo,
+               settings.Bool("log.json"));
   TemporaryDirectory temporary;
   std::unique_ptr<DataDir> data_dir;
   connectors::Services services;
@@ -166,7 +177,8 @@ Result<std::string> ReadSqlFile(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return NotFound("there is no file " + path).Remedy("name a .sql file");
   if (S_ISDIR(info.st_mode)) return InvalidArgument(path + " is a directory").Remedy("name a .sql file");
-  if (static_cast<size_t>(info.st_size) > kSqlBytesMax) return Error(ErrorCode::kLimitExceeded, path + " is larger than 4 MB");
+  if (static_cast<size_t>(info.st_size) > kSqlBytesMax)
+    return Error(ErrorCode::kLimitExceeded, path + " is larger than 4 MB");
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -181,13 +193,17 @@ Result<std::string> ReadSqlFile(const std::string& path) {
 }
 
 void AddStreamRun(CLI::App& stream, Invocation& invocation) {
-  CLI::App* command = AddCommand(stream, "run", "Run a SQL file in this process until it ends or Ctrl-C; no project needed",
-                                 "tailrace stream run wordcount.sql\ntailrace stream run job.sql --data-dir /var/lib/tailrace      with checkpoints that stay");
+  CLI::App* command =
+      AddCommand(stream, "run", "Run a SQL file in this process until it ends or Ctrl-C; no project needed",
+                 "tailrace stream run wordcount.sql\ntailrace stream run job.sql --data-dir /var/lib/tailrace      "
+                 "with checkpoints that stay");
   auto options = std::make_shared<RunOptions>();
   command->add_option("FILE", options->file, "the SQL file; ${NAME} in it is taken from the environment")->required();
-  command->add_option("--name", options->name, "default: pipeline.name of the file, else the file's name")->type_name("NAME");
+  command->add_option("--name", options->name, "default: pipeline.name of the file, else the file's name")
+      ->type_name("NAME");
   command->add_option("--for", options->for_s, "stop after this many seconds")->type_name("SECONDS");
-  command->add_flag("--keep", options->keep, "keep checkpoints in the data directory, and go on from them the next time");
+  command->add_flag("--keep", options->keep,
+                    "keep checkpoints in the data directory, and go on from them the next time");
   command->add_flag("--fresh", options->fresh, "from the beginning, not from the last checkpoint");
   AddSettingOptions(*command, options->flags);
   command->callback([options, &invocation] { invocation.run = [options] { return Run(*options); }; });

@@ -44,7 +44,8 @@ void Print(const std::string& format, const Json& result) {
   std::vector<bool> right;
   for (const auto& column : result["columns"]) {
     const std::string type = column.value("type", "");
-    right.push_back(type.find("INT") != std::string::npos || type.starts_with("DOUBLE") || type.starts_with("FLOAT") || type.starts_with("DECIMAL"));
+    right.push_back(type.find("INT") != std::string::npos || type.starts_with("DOUBLE") || type.starts_with("FLOAT") ||
+                    type.starts_with("DECIMAL"));
   }
   TextTable table(names, right);
   for (const auto& row : result["rows"]) {
@@ -60,7 +61,8 @@ void Print(const std::string& format, const Json& result) {
   if (!names.empty()) std::fputs(table.ToString().c_str(), stdout);
   const size_t rows = result["rows"].size();
   if (isatty(STDOUT_FILENO) || rows == 0)
-    std::printf("(%zu rows%s, %.1f ms)\n", rows, result.value("truncated", false) ? " shown, there are more: --rows" : "", result.value("time_ms", 0.0));
+    std::printf("(%zu rows%s, %.1f ms)\n", rows,
+                result.value("truncated", false) ? " shown, there are more: --rows" : "", result.value("time_ms", 0.0));
 }
 
 Result<Json> AskStore(const std::string& path, const SqlOptions& options, const std::string& sql) {
@@ -71,7 +73,8 @@ Result<Json> AskStore(const std::string& path, const SqlOptions& options, const 
   const auto answer = TRY(store->Query(sql, query));
   Json out;
   out["columns"] = Json::array();
-  for (const auto& column : answer.columns) out["columns"].push_back({{"name", column.name}, {"type", column.type.ToString()}});
+  for (const auto& column : answer.columns)
+    out["columns"].push_back({{"name", column.name}, {"type", column.type.ToString()}});
   out["rows"] = Json::array();
   for (const auto& row : answer.rows) {
     auto cells = Json::array();
@@ -101,13 +104,15 @@ Result<Json> Ask(const Invocation& invocation, const SqlOptions& options, const 
     std::string url = PlatformUrl(invocation);
     if (!options.project.empty() && invocation.url.empty())
       if (auto running = FindRunning(options.project + "/.tailrace")) url = running->http;
-    return Json::parse(TRY(Rest(url).Post("/api/v1/sql", body.Take(), static_cast<int64_t>(options.timeout_s * 1000) + 5000)));
+    return Json::parse(
+        TRY(Rest(url).Post("/api/v1/sql", body.Take(), static_cast<int64_t>(options.timeout_s * 1000) + 5000)));
   }
   const std::string dir = options.project.empty() ? "." : options.project;
   auto project = config::LoadProject(dir);
   if (!project.ok()) {
-    if (!options.project.empty() || !options.store.empty() || project.error().code() != ErrorCode::kNotFound) return std::move(project).error();
-    return AskStore(":memory:", options, sql);   // no project here: an empty database, which still reads files
+    if (!options.project.empty() || !options.store.empty() || project.error().code() != ErrorCode::kNotFound)
+      return std::move(project).error();
+    return AskStore(":memory:", options, sql);  // no project here: an empty database, which still reads files
   }
   std::vector<std::string> names;
   for (const auto& store : project->stores) {
@@ -116,7 +121,9 @@ Result<Json> Ask(const Invocation& invocation, const SqlOptions& options, const 
       return AskStore(store.path.starts_with('/') ? store.path : project->dir + "/" + store.path, options, sql);
   }
   if (options.store.empty() && names.empty()) return AskStore(":memory:", options, sql);
-  if (options.store.empty()) return InvalidArgument("the project has several stores").Remedy("name one with --store: " + config::SuggestRemedy("", names));
+  if (options.store.empty())
+    return InvalidArgument("the project has several stores")
+        .Remedy("name one with --store: " + config::SuggestRemedy("", names));
   return NotFound("there is no store '" + options.store + "'").Remedy(config::SuggestRemedy(options.store, names));
 }
 
@@ -166,23 +173,27 @@ Result<int> Run(const Invocation& invocation, const SqlOptions& options) {
 }  // namespace
 
 void AddSql(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "sql", "Batch SQL over the project's stores, and over CSV, JSON and Parquet files",
-                                 "tailrace sql 'SELECT count(*) FROM streaming_data.processed_events'\n"
-                                 "tailrace sql -f report.sql -o json\n"
-                                 "tailrace sql --database my.duckdb 'SHOW TABLES'\n"
-                                 "tailrace sql                                   a shell");
+  CLI::App* command =
+      AddCommand(root, "sql", "Batch SQL over the project's stores, and over CSV, JSON and Parquet files",
+                 "tailrace sql 'SELECT count(*) FROM streaming_data.processed_events'\n"
+                 "tailrace sql -f report.sql -o json\n"
+                 "tailrace sql --database my.duckdb 'SHOW TABLES'\n"
+                 "tailrace sql                                   a shell");
   auto options = std::make_shared<SqlOptions>();
   command->add_option("SQL", options->sql, "the statement");
   command->add_option("-f,--file", options->file, "read the statements from a file")->type_name("FILE");
-  command->add_option("--store", options->store, "which store of the project; default: the only one")->type_name("NAME");
+  command->add_option("--store", options->store, "which store of the project; default: the only one")
+      ->type_name("NAME");
   command->add_option("--database", options->database, "a DuckDB file, no project")->type_name("FILE");
-  command->add_option("--project", options->project, "directory with the tailrace.yaml; default: this one")->type_name("DIR");
+  command->add_option("--project", options->project, "directory with the tailrace.yaml; default: this one")
+      ->type_name("DIR");
   command->add_flag("--write", options->write, "allow changes where the running platform is asked");
   command->add_option("--rows", options->rows, "rows at most")->check(CLI::Range(1, 10'000'000));
   command->add_option("--timeout", options->timeout_s, "stop the query after this many seconds")->type_name("SECONDS");
   AddOutputOption(*command, invocation);
   AddUrlOption(*command, invocation);
-  command->callback([options, &invocation] { invocation.run = [options, &invocation] { return Run(invocation, *options); }; });
+  command->callback(
+      [options, &invocation] { invocation.run = [options, &invocation] { return Run(invocation, *options); }; });
 }
 
 }  // namespace tailrace::app

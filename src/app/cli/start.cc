@@ -11,7 +11,8 @@
 
 namespace tailrace::app {
 
-Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir, const SettingFlags& flags) {
+Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir,
+                                                                            const SettingFlags& flags) {
   config::Settings settings;
   TRY(flags.Apply(&settings));
   std::optional<config::Project> project;
@@ -22,13 +23,17 @@ Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(cons
       Error first = std::move(problems.front());
       if (problems.size() == 1) return first;
       std::string remedy = first.remedy();
-      remedy += (remedy.empty() ? "" : "; ") + std::string("'tailrace validate ") + (dir.empty() ? "." : dir) + "' shows the other " + std::to_string(problems.size() - 1);
+      remedy += (remedy.empty() ? "" : "; ") + std::string("'tailrace validate ") + (dir.empty() ? "." : dir) +
+                "' shows the other " + std::to_string(problems.size() - 1);
       return std::move(first).Remedy(remedy);
     }
   }
   TRY(ResolveSettings(project, &settings));
   const std::string& level = settings.String("log.level");
-  SetUpLogging(level == "debug" ? LogLevel::kDebug : level == "warning" ? LogLevel::kWarning : level == "error" ? LogLevel::kError : LogLevel::kInfo,
+  SetUpLogging(level == "debug"     ? LogLevel::kDebug
+               : level == "warning" ? LogLevel::kWarning
+               : level == "error"   ? LogLevel::kError
+                                    : LogLevel::kInfo,
                settings.Bool("log.json"));
   return std::make_pair(std::move(settings), std::move(project));
 }
@@ -46,7 +51,8 @@ int64_t MsSinceProcessStart() {
   timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
   const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  return static_cast<int64_t>(static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / 1e6 - std::stod(field) / ticks * 1000);
+  return static_cast<int64_t>(static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / 1e6 -
+                              std::stod(field) / ticks * 1000);
 }
 
 }  // namespace tailrace::app

@@ -12,9 +12,10 @@
 
 namespace tailrace::app {
 
-/// Settings and project for a start: `dir` as named, or "" for this directory where it has a tailrace.yaml. Sets up logging.
-/// A project that does not load is an error that counts its other problems.
-Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir, const SettingFlags& flags);
+/// Settings and project for a start: `dir` as named, or "" for this directory where it has a tailrace.yaml. Sets up
+/// logging. A project that does not load is an error that counts its other problems.
+Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir,
+                                                                            const SettingFlags& flags);
 
 /// Since the kernel started this process.
 int64_t MsSinceProcessStart();

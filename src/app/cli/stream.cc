@@ -18,9 +18,17 @@
 namespace tailrace::app {
 namespace {
 
-const std::vector<TableColumn> kJobColumns = {{"STREAM", "name"}, {"STATE", "state"}, {"IN", "records_in_per_second", Show::kRate}, {"OUT", "rows_out_per_second", Show::kRate},
-                                              {"READ", "records_in", Show::kCount}, {"WRITTEN", "rows_out", Show::kCount}, {"BAD", "bad_records", Show::kCount},
-                                              {"LAG", "lag", Show::kCount}, {"P99", "latency.p99_us", Show::kUs}, {"WATERMARK", "watermark_ms", Show::kTime}, {"ERROR", "error"}};
+const std::vector<TableColumn> kJobColumns = {{"STREAM", "name"},
+                                              {"STATE", "state"},
+                                              {"IN", "records_in_per_second", Show::kRate},
+                                              {"OUT", "rows_out_per_second", Show::kRate},
+                                              {"READ", "records_in", Show::kCount},
+                                              {"WRITTEN", "rows_out", Show::kCount},
+                                              {"BAD", "bad_records", Show::kCount},
+                                              {"LAG", "lag", Show::kCount},
+                                              {"P99", "latency.p99_us", Show::kUs},
+                                              {"WATERMARK", "watermark_ms", Show::kTime},
+                                              {"ERROR", "error"}};
 
 struct StreamOptions {
   std::string file, name;
@@ -29,8 +37,10 @@ struct StreamOptions {
 
 Result<int> Explain(const Invocation& invocation, const StreamOptions& options) {
   struct stat info {};
-  if (!(options.file.ends_with(".sql") && ::stat(options.file.c_str(), &info) == 0)) {  // a job of the platform, or a file of its project
-    const std::string text = TRY(Rest(PlatformUrl(invocation)).Get("/api/v1/streams/" + PathPart(options.file) + "/plan"));
+  if (!(options.file.ends_with(".sql") &&
+        ::stat(options.file.c_str(), &info) == 0)) {  // a job of the platform, or a file of its project
+    const std::string text =
+        TRY(Rest(PlatformUrl(invocation)).Get("/api/v1/streams/" + PathPart(options.file) + "/plan"));
     std::fputs(text.c_str(), stdout);
     return 0;
   }
@@ -88,27 +98,41 @@ void AddStream(CLI::App& root, Invocation& invocation) {
   };
   auto needs_name = [](CLI::App& c, StreamOptions& o) { c.add_option("NAME", o.name, "the job's name")->required(); };
 
-  add("start", "Start a job on the running platform", "tailrace stream start stream_processor        streams/stream_processor.sql of its project\ntailrace stream start my.sql --fresh",
+  add(
+      "start", "Start a job on the running platform",
+      "tailrace stream start stream_processor        streams/stream_processor.sql of its project\ntailrace stream "
+      "start my.sql --fresh",
       [](CLI::App& c, StreamOptions& o) {
         c.add_option("FILE", o.file, "a file of the project's streams/, or any .sql file")->required();
         c.add_option("--name", o.name, "default: pipeline.name of the file, else the file's name")->type_name("NAME");
         c.add_flag("--fresh", o.fresh, "from the beginning, not from the last checkpoint");
       },
       Start);
-  add("stop", "Take a last checkpoint and stop a job", "tailrace stream stop stream_processor", needs_name, [](const Invocation& i, const StreamOptions& o) -> Result<int> {
-    PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Post("/api/v1/streams/" + PathPart(o.name) + "/stop", "")), kJobColumns, "");
-    return 0;
-  });
-  add("list", "Jobs of the running platform", "tailrace stream list", [](CLI::App&, StreamOptions&) {}, [](const Invocation& i, const StreamOptions&) -> Result<int> {
-    PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/streams")), kJobColumns, "no streaming jobs: tailrace stream start NAME");
-    return 0;
-  });
-  add("describe", "Everything about one job", "tailrace stream describe stream_processor", needs_name, [](const Invocation& i, const StreamOptions& o) -> Result<int> {
-    PrintJson(i.output == "table" ? "yaml" : i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/streams/" + PathPart(o.name))));
-    return 0;
-  });
-  add("explain", "The operators a file or a job is made of", "tailrace stream explain streams/stream_processor.sql",
-      [](CLI::App& c, StreamOptions& o) { c.add_option("FILE", o.file, "a .sql file, or the name of a job of the running platform")->required(); }, Explain);
+  add("stop", "Take a last checkpoint and stop a job", "tailrace stream stop stream_processor", needs_name,
+      [](const Invocation& i, const StreamOptions& o) -> Result<int> {
+        PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Post("/api/v1/streams/" + PathPart(o.name) + "/stop", "")),
+                     kJobColumns, "");
+        return 0;
+      });
+  add(
+      "list", "Jobs of the running platform", "tailrace stream list", [](CLI::App&, StreamOptions&) {},
+      [](const Invocation& i, const StreamOptions&) -> Result<int> {
+        PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/streams")), kJobColumns,
+                     "no streaming jobs: tailrace stream start NAME");
+        return 0;
+      });
+  add("describe", "Everything about one job", "tailrace stream describe stream_processor", needs_name,
+      [](const Invocation& i, const StreamOptions& o) -> Result<int> {
+        PrintJson(i.output == "table" ? "yaml" : i.output,
+                  TRY(Rest(PlatformUrl(i)).Get("/api/v1/streams/" + PathPart(o.name))));
+        return 0;
+      });
+  add(
+      "explain", "The operators a file or a job is made of", "tailrace stream explain streams/stream_processor.sql",
+      [](CLI::App& c, StreamOptions& o) {
+        c.add_option("FILE", o.file, "a .sql file, or the name of a job of the running platform")->required();
+      },
+      Explain);
 }
 
 }  // namespace tailrace::app

@@ -25,7 +25,9 @@ Result<std::map<std::string, std::string>> Pairs(const std::vector<std::string>&
   std::map<std::string, std::string> out;
   for (const std::string& item : list) {
     const size_t equals = item.find('=');
-    if (equals == std::string::npos || equals == 0) return InvalidArgument("'" + item + "' is not possible for " + option).Remedy(std::string("write it as ") + option + " NAME=VALUE");
+    if (equals == std::string::npos || equals == 0)
+      return InvalidArgument("'" + item + "' is not possible for " + option)
+          .Remedy(std::string("write it as ") + option + " NAME=VALUE");
     out[item.substr(0, equals)] = item.substr(equals + 1);
   }
   return out;
@@ -38,7 +40,14 @@ void WriteTopic(http::JsonWriter& json, const KafkaTopic& topic, const std::map<
   if (configs) {
     json.Key("partition_list").BeginArray();
     for (const auto& p : topic.partitions)
-      json.BeginObject().Field("partition", p.id).Field("leader", p.leader).Field("replicas", p.replicas).Field("in_sync", p.in_sync).Field("start_offset", p.first).Field("end_offset", p.end).EndObject();
+      json.BeginObject()
+          .Field("partition", p.id)
+          .Field("leader", p.leader)
+          .Field("replicas", p.replicas)
+          .Field("in_sync", p.in_sync)
+          .Field("start_offset", p.first)
+          .Field("end_offset", p.end)
+          .EndObject();
     json.EndArray().Key("configs").BeginObject();
     for (const auto& [name, value] : *configs) json.Field(name, value);
     json.EndObject();
@@ -56,7 +65,9 @@ Result<int> List(const Invocation& i, const TopicOptions& o) {
     WriteTopic(json, topic, nullptr);
   }
   json.EndArray();
-  PrintRecords(i.output, json.Take(), {{"TOPIC", "name"}, {"PARTITIONS", "partitions", Show::kCount}, {"MESSAGES", "messages", Show::kCount}}, "no topics yet: tailrace topic create NAME");
+  PrintRecords(i.output, json.Take(),
+               {{"TOPIC", "name"}, {"PARTITIONS", "partitions", Show::kCount}, {"MESSAGES", "messages", Show::kCount}},
+               "no topics yet: tailrace topic create NAME");
   return 0;
 }
 
@@ -69,9 +80,11 @@ Result<int> Describe(const Invocation& i, const TopicOptions& o) {
   WriteTopic(json, topic, &configs);
   const std::string text = json.Take();
   if (i.output != "table") return PrintJson(i.output, text), 0;
-  TextTable partitions({"PARTITION", "LEADER", "REPLICAS", "IN SYNC", "FIRST OFFSET", "END OFFSET"}, {true, true, true, true, true, true});
+  TextTable partitions({"PARTITION", "LEADER", "REPLICAS", "IN SYNC", "FIRST OFFSET", "END OFFSET"},
+                       {true, true, true, true, true, true});
   for (const auto& p : topic.partitions)
-    partitions.Row({std::to_string(p.id), std::to_string(p.leader), std::to_string(p.replicas), std::to_string(p.in_sync), FormatCount(double(p.first)), FormatCount(double(p.end))});
+    partitions.Row({std::to_string(p.id), std::to_string(p.leader), std::to_string(p.replicas),
+                    std::to_string(p.in_sync), FormatCount(double(p.first)), FormatCount(double(p.end))});
   TextTable table({"CONFIG", "VALUE"});
   for (const auto& [name, value] : configs) table.Row({name, value});
   std::printf("%s\n\n%s\n%s", topic.name.c_str(), partitions.ToString().c_str(), table.ToString().c_str());
@@ -83,9 +96,15 @@ Result<int> Create(const Invocation& i, const TopicOptions& o) {
   const Status made = kafka->CreateTopic(o.topic, o.partitions, o.replication, TRY(Pairs(o.configs, "--config")));
   const bool there = !made.ok() && made.error().code() == ErrorCode::kAlreadyExists;
   if (!made.ok() && !(there && o.if_not_exists))
-    return there ? Error(made.error()).Remedy("see it with 'tailrace topic describe " + o.topic + "', or add --if-not-exists") : made.error();
+    return there ? Error(made.error())
+                       .Remedy("see it with 'tailrace topic describe " + o.topic + "', or add --if-not-exists")
+                 : made.error();
   http::JsonWriter json;
-  json.BeginObject().Field("name", o.topic).Field("partitions", o.partitions).Field("status", there ? "already there" : "created").EndObject();
+  json.BeginObject()
+      .Field("name", o.topic)
+      .Field("partitions", o.partitions)
+      .Field("status", there ? "already there" : "created")
+      .EndObject();
   PrintRecords(i.output, json.Take(), {{"TOPIC", "name"}, {"STATUS", "status"}}, "");
   return 0;
 }
@@ -102,7 +121,7 @@ Result<int> Delete(const Invocation& i, const TopicOptions& o) {
 
 Result<int> Produce(const Invocation& i, const TopicOptions& o) {
   const std::string bootstrap = KafkaBootstrap(i);
-  TRY(Kafka::Connect(bootstrap));   // says so at once where nobody listens
+  TRY(Kafka::Connect(bootstrap));  // says so at once where nobody listens
   int64_t acknowledged = 0, failed = 0;
   std::string first_error;
   auto properties = TRY(Pairs(o.properties, "-X"));
@@ -136,7 +155,9 @@ Result<int> Produce(const Invocation& i, const TopicOptions& o) {
     }
   }
   const Status flushed = producer->Flush(60'000);
-  if (failed > 0) return Error(ErrorCode::kInvalidArgument, std::to_string(failed) + " of " + std::to_string(failed + acknowledged) + " messages were refused: " + first_error);
+  if (failed > 0)
+    return Error(ErrorCode::kInvalidArgument, std::to_string(failed) + " of " + std::to_string(failed + acknowledged) +
+                                                  " messages were refused: " + first_error);
   TRY(Status(flushed));
   http::JsonWriter json;
   json.BeginObject().Field("topic", o.topic).Field("acknowledged", acknowledged).EndObject();
@@ -152,7 +173,11 @@ void PrintMessage(const Invocation& i, const KafkaMessage& m) {
     return;
   }
   http::JsonWriter json;
-  json.BeginObject().Field("topic", m.topic).Field("partition", m.partition).Field("offset", m.offset).Field("timestamp_ms", m.timestamp_ms);
+  json.BeginObject()
+      .Field("topic", m.topic)
+      .Field("partition", m.partition)
+      .Field("offset", m.offset)
+      .Field("timestamp_ms", m.timestamp_ms);
   json.Field("key", m.key).Field("value", m.value).Key("headers").BeginObject();
   for (const auto& [name, value] : m.headers) json.Field(name, value);
   json.EndObject().EndObject();
@@ -160,18 +185,21 @@ void PrintMessage(const Invocation& i, const KafkaMessage& m) {
   PrintJson(i.output, json.Take());
 }
 
-Result<int64_t> ParseStart(Kafka& kafka, const std::string& text, const KafkaPartition& partition, const std::string& topic) {
+Result<int64_t> ParseStart(Kafka& kafka, const std::string& text, const KafkaPartition& partition,
+                           const std::string& topic) {
   if (text == "earliest" || text == "beginning") return kOffsetEarliest;
   if (text == "latest" || text == "end") return kOffsetLatest;
   int64_t ms;
   char* end = nullptr;
   const long long number = std::strtoll(text.c_str(), &end, 10);
-  if (end && *end == '\0' && !text.empty()) return number >= 0 ? number : std::max<int64_t>(partition.first, partition.end + number);
+  if (end && *end == '\0' && !text.empty())
+    return number >= 0 ? number : std::max<int64_t>(partition.first, partition.end + number);
   if (ParseDurationMs(text, &ms)) {
     const int64_t offset = TRY(kafka.OffsetForTime(topic, partition.id, Clock::System().NowMs() - ms));
     return offset < 0 ? kOffsetLatest : offset;
   }
-  return InvalidArgument("'" + text + "' is not possible for --from").Remedy("use earliest, latest, an offset, -N for the last N, or a time ago such as 10m");
+  return InvalidArgument("'" + text + "' is not possible for --from")
+      .Remedy("use earliest, latest, an offset, -N for the last N, or a time ago such as 10m");
 }
 
 Result<int> Consume(const Invocation& i, const TopicOptions& o) {
@@ -187,13 +215,15 @@ Result<int> Consume(const Invocation& i, const TopicOptions& o) {
   }
   TRY(kafka->Offsets(&topic));
   std::vector<KafkaGroupPartition> from;
-  size_t open = 0;   // partitions not yet read to their end
+  size_t open = 0;  // partitions not yet read to their end
   for (const KafkaPartition& p : topic.partitions) {
     if (o.partition >= 0 && p.id != o.partition) continue;
     from.push_back({topic.name, p.id, o.group.empty() ? TRY(ParseStart(*kafka, o.from, p, topic.name)) : 0, p.end});
     ++open;
   }
-  if (from.empty()) return NotFound("the topic " + o.topic + " has no partition " + std::to_string(o.partition)).Remedy("it has " + std::to_string(topic.partitions.size()));
+  if (from.empty())
+    return NotFound("the topic " + o.topic + " has no partition " + std::to_string(o.partition))
+        .Remedy("it has " + std::to_string(topic.partitions.size()));
   auto consumer = TRY(KafkaConsumer::Open(bootstrap, properties));
   if (o.group.empty()) TRY(consumer->Assign(from));
   else TRY(consumer->Subscribe(o.topic));
@@ -235,38 +265,61 @@ void AddTopic(CLI::App& root, Invocation& invocation) {
     });
   };
   auto none = [](CLI::App&, TopicOptions&) {};
-  add("list", "All topics", "tailrace topic list\ntailrace topic list --bootstrap kafka.example.org:9092", false,
+  add(
+      "list", "All topics", "tailrace topic list\ntailrace topic list --bootstrap kafka.example.org:9092", false,
       [](CLI::App& c, TopicOptions& o) { c.add_flag("-a,--all", o.all, "internal ones too"); }, List);
   add("describe", "Partitions, offsets, configuration", "tailrace topic describe raw_events", true, none, Describe);
-  add("create", "Create a topic", "tailrace topic create events --partitions 3 --config retention.ms=3600000", true,
+  add(
+      "create", "Create a topic", "tailrace topic create events --partitions 3 --config retention.ms=3600000", true,
       [](CLI::App& c, TopicOptions& o) {
         c.add_option("-p,--partitions", o.partitions, "how many")->check(CLI::Range(1, 10'000));
         c.add_option("-r,--replication", o.replication, "replicas of each")->check(CLI::Range(1, 100));
-        c.add_option("-c,--config", o.configs, "a topic config; may be given again")->type_name("NAME=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        c.add_option("-c,--config", o.configs, "a topic config; may be given again")
+            ->type_name("NAME=VALUE")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
         c.add_flag("--if-not-exists", o.if_not_exists, "exit status 0 where it is already there");
       },
       Create);
   add("delete", "Delete a topic and its records", "tailrace topic delete events", true, none, Delete);
-  add("produce", "Send messages: one a line of standard input, or --value", "echo '{\"n\": 1}' | tailrace topic produce events\ntailrace topic produce events --key k1 --value hello -H source=cli", true,
+  add(
+      "produce", "Send messages: one a line of standard input, or --value",
+      "echo '{\"n\": 1}' | tailrace topic produce events\ntailrace topic produce events --key k1 --value hello -H "
+      "source=cli",
+      true,
       [](CLI::App& c, TopicOptions& o) {
         c.add_option("-k,--key", o.key, "key of every message");
         c.add_option("-v,--value", o.value, "send this one message");
         c.add_option("--key-separator", o.separator, "lines are KEY SEPARATOR VALUE")->type_name("TEXT");
-        c.add_option("-H,--header", o.headers, "a header; may be given again")->type_name("NAME=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        c.add_option("-H,--header", o.headers, "a header; may be given again")
+            ->type_name("NAME=VALUE")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
         c.add_option("-p,--partition", o.partition, "default: by key");
         c.add_flag("--tombstone", o.tombstone, "send a null value");
-        c.add_option("-X", o.properties, "a librdkafka property, such as compression.type=zstd")->type_name("NAME=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        c.add_option("-X", o.properties, "a librdkafka property, such as compression.type=zstd")
+            ->type_name("NAME=VALUE")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
       },
       Produce);
-  add("consume", "Print messages; ends at the end of the topic unless --follow", "tailrace topic consume processed_events -n 5\ntailrace topic consume error_events --from -10 -o json\ntailrace topic consume raw_events --from latest --follow", true,
+  add(
+      "consume", "Print messages; ends at the end of the topic unless --follow",
+      "tailrace topic consume processed_events -n 5\ntailrace topic consume error_events --from -10 -o json\ntailrace "
+      "topic consume raw_events --from latest --follow",
+      true,
       [](CLI::App& c, TopicOptions& o) {
         c.add_option("-n,--count", o.count, "stop after so many");
-        c.add_option("--from", o.from, "earliest, latest, an offset, -N: the last N of each partition, or a time ago such as 10m");
+        c.add_option("--from", o.from,
+                     "earliest, latest, an offset, -N: the last N of each partition, or a time ago such as 10m");
         c.add_option("-p,--partition", o.partition, "only this one");
         c.add_flag("-f,--follow", o.follow, "wait for more, until Ctrl-C");
         c.add_option("-g,--group", o.group, "as a member of this consumer group, committing offsets");
         c.add_flag("--uncommitted", o.uncommitted, "also records of open and aborted transactions");
-        c.add_option("-X", o.properties, "a librdkafka property")->type_name("NAME=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        c.add_option("-X", o.properties, "a librdkafka property")
+            ->type_name("NAME=VALUE")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
       },
       Consume);
 }

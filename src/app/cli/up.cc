@@ -29,7 +29,8 @@ std::string ReadyText(const std::string& output, const Platform& platform, int64
   const Endpoint& at = platform.endpoint();
   if (output != "table") return at.ToJson();
   std::string text = fmt::format("tailrace {} is ready in {} ms\n", api::kVersion, ready_ms);
-  if (!platform.services().project_name.empty()) text += fmt::format("  project   {} ({})\n", platform.services().project_name, at.project);
+  if (!platform.services().project_name.empty())
+    text += fmt::format("  project   {} ({})\n", platform.services().project_name, at.project);
   text += fmt::format("  Kafka     {}\n", at.kafka);
   if (!at.http.empty()) text += fmt::format("  console   {}\n", at.http);
   text += fmt::format("  data      {}", at.data_dir);
@@ -37,7 +38,8 @@ std::string ReadyText(const std::string& output, const Platform& platform, int64
 }
 
 /// `ready_fd`: gets the ready text where this is the detached child, else -1.
-Result<int> Serve(const UpOptions& options, const std::string& output, config::Settings settings, std::optional<config::Project> project, int ready_fd) {
+Result<int> Serve(const UpOptions& options, const std::string& output, config::Settings settings,
+                  std::optional<config::Project> project, int ready_fd) {
   PlatformOptions p;
   p.settings = std::move(settings);
   p.project = std::move(project);
@@ -72,7 +74,8 @@ Result<int> Serve(const UpOptions& options, const std::string& output, config::S
 }
 
 /// Forks before any thread exists. The parent waits until the child is ready or has failed.
-Result<int> Detach(const UpOptions& options, const std::string& output, config::Settings settings, std::optional<config::Project> project) {
+Result<int> Detach(const UpOptions& options, const std::string& output, config::Settings settings,
+                   std::optional<config::Project> project) {
   TRY(io::MakeDirectories(settings.String("data.dir")));
   const std::string log_file = settings.String("data.dir") + "/tailrace.log";
   const int log_fd = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -102,27 +105,33 @@ Result<int> Detach(const UpOptions& options, const std::string& output, config::
   if (text.empty() || text[0] == '!') {
     int status = 0;
     ::waitpid(child, &status, 0);
-    if (text.empty()) return Error(ErrorCode::kInternal, "tailrace ended before it was ready").Remedy("see " + log_file + " from byte " + std::to_string(log_start));
+    if (text.empty())
+      return Error(ErrorCode::kInternal, "tailrace ended before it was ready")
+          .Remedy("see " + log_file + " from byte " + std::to_string(log_start));
     const size_t line = text.find('\n');
     return Error(ErrorCode::kConflict, text.substr(1, line - 1)).Remedy(text.substr(line + 1));
   }
   PrintJson(output, text);
-  if (output == "table") std::puts(fmt::format("  log       {}\nIt runs in the background; 'kill {}' stops it.", log_file, child).c_str());
+  if (output == "table")
+    std::puts(fmt::format("  log       {}\nIt runs in the background; 'kill {}' stops it.", log_file, child).c_str());
   return 0;
 }
 
 }  // namespace
 
 void AddUp(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "up", "Start the platform: broker, engine, scheduler, console", 
-                                 "tailrace up                                   in the foreground, with the project in this directory if there is one\n"
-                                 "tailrace up examples/clickstream -d            in the background\n"
-                                 "tailrace up --port-kafka 0 --port-http 0 -o json   on free ports, printed as JSON once ready");
+  CLI::App* command =
+      AddCommand(root, "up", "Start the platform: broker, engine, scheduler, console",
+                 "tailrace up                                   in the foreground, with the project in this directory "
+                 "if there is one\n"
+                 "tailrace up examples/clickstream -d            in the background\n"
+                 "tailrace up --port-kafka 0 --port-http 0 -o json   on free ports, printed as JSON once ready");
   auto options = std::make_shared<UpOptions>();
   command->add_option("PROJECT", options->project, "directory with a tailrace.yaml; default: this one, if it is one");
   command->add_flag("-d,--detach", options->detach, "run in the background; returns once ready");
   command->add_flag("--broker-only", options->broker_only, "the Kafka broker alone");
-  command->add_option("--profile", options->profile, "which engines to use, as 'profiles:' of tailrace.yaml names them");
+  command->add_option("--profile", options->profile,
+                      "which engines to use, as 'profiles:' of tailrace.yaml names them");
   AddOutputOption(*command, invocation);
   AddSettingOptions(*command, options->flags);
   command->callback([options, &invocation] {
