@@ -13,6 +13,7 @@
 #include "connectors/connector_spec.h"
 #include "connectors/duckdb/chunks.h"
 #include "connectors/duckdb/store.h"
+#include "connectors/kafka/job_log.h"
 #include "data/batch_bytes.h"
 #include "data/value_text.h"
 
@@ -55,6 +56,8 @@ class DuckdbSink final : public stream::Sink {
   DuckdbSink(SinkArguments arguments, std::string path)
       : table_(arguments.table),
         options_(std::move(arguments.options)),
+        context_(arguments.context),
+        log_(arguments.log),
         job_(arguments.context.job),
         id_(std::move(arguments.id)),
         path_(std::move(path)),
@@ -120,16 +123,15 @@ class DuckdbSink final : public stream::Sink {
       if (!batch.ok()) return std::move(batch).error().Context("epoch " + std::to_string(epoch) + " of table " + table_.name);
       batches.push_back(std::move(batch).value());
     }
-    TRY(Run("BEGIN TRANSACTION"));
-    Status applied = keys_.empty() ? Append(batches) : Upsert(batches);
-    if (applied.ok())
-      applied = Run("INSERT OR REPLACE INTO _tailrace.epochs VALUES (" + QuoteLiteral(job_) + ", " + QuoteLiteral(id_) + ", " +
-                    std::to_string(epoch) + ")");
-    if (applied.ok()) applied = Run("COMMIT");
-    if (!applied.ok()) {
-      (void)Run("ROLLBACK");
-      return std::move(applied).error().Context("table " + table_.name + " in " + path_);
+    Status applied = Apply(epoch, batches, true);
+    if (!applied.ok() && IsAboutARow(applied.error())) {
+      // The epoch stands, so its good rows go in and the others where bad records go.
+      std::vector<stream::BadRecord> refused;
+      TRY(RemoveRefusedRows(epoch, &batches, &refused));
+      TRY(log_.WriteBadRecordsNow(refused, context_));
+      applied = Apply(epoch, batches, true);
     }
+    if (!applied.ok()) return std::move(applied).error().Context("table " + table_.name + " in " + path_);
     stored_epoch_ = epoch;
     return Ok();
   }
@@ -146,13 +148,81 @@ class DuckdbSink final : public stream::Sink {
   }
 
  private:
+  /// One transaction: the rows and the epoch. Without `keep` it is rolled back: a question whether it would do.
+  Status Apply(uint64_t epoch, const std::vector<data::Batch>& batches, bool keep) {
+    TRY(Run("BEGIN TRANSACTION"));
+    Status applied = keys_.empty() ? Append(batches) : Upsert(batches);
+    if (applied.ok() && keep)
+      applied = Run("INSERT OR REPLACE INTO _tailrace.epochs VALUES (" + QuoteLiteral(job_) + ", " + QuoteLiteral(id_) + ", " +
+                    std::to_string(epoch) + ")");
+    if (applied.ok() && keep) applied = Run("COMMIT");
+    if (!applied.ok() || !keep) (void)Run("ROLLBACK");
+    return applied;
+  }
+
+  /// As opposed to a full disk or a broken file: the table has a constraint, or a type, that a row does not fit.
+  static bool IsAboutARow(const Error& error) { return error.code() == ErrorCode::kInvalidArgument; }
+
+  static Error FromDuckdb(duckdb_error_type type, const char* message) {
+    std::string text = message && *message ? message : "DuckDB gives no reason";
+    switch (type) {
+      case DUCKDB_ERROR_CONSTRAINT:
+      case DUCKDB_ERROR_CONVERSION:
+      case DUCKDB_ERROR_INVALID_INPUT:
+      case DUCKDB_ERROR_INVALID_TYPE:
+      case DUCKDB_ERROR_MISMATCH_TYPE:
+      case DUCKDB_ERROR_OUT_OF_RANGE:
+      case DUCKDB_ERROR_DECIMAL: return InvalidArgument(text);
+      case DUCKDB_ERROR_TRANSACTION:  // a constraint that shows only at the commit
+        return text.find("onstraint") != std::string::npos ? InvalidArgument(text) : Error(ErrorCode::kConflict, text);
+      case DUCKDB_ERROR_IO: return {ErrorCode::kIo, text};
+      default: return Internal(text);
+    }
+  }
+
+  Status RemoveRefusedRows(uint64_t epoch, std::vector<data::Batch>* batches, std::vector<stream::BadRecord>* refused) {
+    auto arena = std::make_shared<data::Arena>();
+    std::vector<data::Batch> good;
+    for (data::Batch& batch : *batches) {
+      std::vector<uint32_t> kept;
+      TRY(SortOut(epoch, batch, 0, batch.rows, arena, &kept, refused));
+      if (!kept.empty()) good.push_back(data::Gather(batch, kept.data(), static_cast<uint32_t>(kept.size()), arena));
+    }
+    *batches = std::move(good);
+    return Ok();
+  }
+
+  /// By halves: rows `first` to `last` that DuckDB takes go to `kept`.
+  Status SortOut(uint64_t epoch, const data::Batch& batch, uint32_t first, uint32_t last, const std::shared_ptr<data::Arena>& arena,
+                 std::vector<uint32_t>* kept, std::vector<stream::BadRecord>* refused) {
+    std::vector<uint32_t> rows;
+    for (uint32_t r = first; r < last; r++) rows.push_back(r);
+    Status taken = Apply(epoch, {data::Gather(batch, rows.data(), static_cast<uint32_t>(rows.size()), arena)}, false);
+    if (taken.ok()) {
+      kept->insert(kept->end(), rows.begin(), rows.end());
+      return Ok();
+    }
+    if (!IsAboutARow(taken.error())) return taken;
+    if (rows.size() == 1) {
+      data::FormatOptions format;
+      format.schema = schema_;
+      auto encoder = TRY(data::MakeEncoder("json", format));
+      std::vector<BytesView> values;
+      TRY(encoder->Encode(data::Gather(batch, rows.data(), 1, arena), &values));
+      refused->push_back({"table " + table_.name + ": " + taken.error().message(), "sink", {name_.Sql(), 0}, -1, -1, "",
+                          std::string(values.at(0))});
+      return Ok();
+    }
+    uint32_t middle = first + (last - first) / 2;
+    TRY(SortOut(epoch, batch, first, middle, arena, kept, refused));
+    return SortOut(epoch, batch, middle, last, arena, kept, refused);
+  }
+
   Status Run(const std::string& sql) {
     duckdb_result result;
     Status status = Ok();
-    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess) {
-      const char* message = duckdb_result_error(&result);
-      status = InvalidArgument(message ? message : "DuckDB gives no reason");
-    }
+    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess)
+      status = FromDuckdb(duckdb_result_error_type(&result), duckdb_result_error(&result));
     duckdb_destroy_result(&result);
     return status;
   }
@@ -202,8 +272,7 @@ class DuckdbSink final : public stream::Sink {
 
   static Error FromAppender(duckdb_appender appender) {
     duckdb_error_data error = duckdb_appender_error_data(appender);
-    const char* message = duckdb_error_data_message(error);
-    Error result = InvalidArgument(message ? message : "DuckDB's appender gives no reason");
+    Error result = FromDuckdb(duckdb_error_data_error_type(error), duckdb_error_data_message(error));
     duckdb_destroy_error_data(&error);
     return result;
   }
@@ -304,6 +373,8 @@ class DuckdbSink final : public stream::Sink {
 
   const sql::Table& table_;
   OptionValues options_;
+  const stream::ConnectorContext& context_;
+  JobLog& log_;
   std::string job_, id_, path_;
   TableName name_;
   data::Schema schema_;

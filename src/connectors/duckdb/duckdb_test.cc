@@ -154,6 +154,28 @@ TEST(DuckdbSink, FillsAnExistingTableThatHasMore) {
   EXPECT_NE(wrong.error().ToString().find("test.sql:1:"), std::string::npos) << wrong.error().ToString();
 }
 
+TEST(DuckdbSink, RowsTheTableRefusesDoNotStopTheJob) {
+  TempDir dir;
+  auto store = Store::Open(dir / "s.duckdb").value();
+  ASSERT_TRUE(store->Execute("CREATE TABLE t (id UUID, n INTEGER NOT NULL CHECK (n < 100))").ok());
+  TestJob job("CREATE TABLE t (n INT, id VARCHAR) WITH ('connector' = 'duckdb', 'path' = 's.duckdb');", {}, dir.path());
+  auto sink = job.Sink("t");
+  ASSERT_TRUE(sink->Open().ok());
+  std::vector<std::string> rows;
+  for (int i = 0; i < 90; i++) rows.push_back("{\"n\":" + std::to_string(i) + ",\"id\":\"550e8400-e29b-41d4-a716-446655440000\"}");
+  rows[17] = R"({"n":100,"id":null})";
+  rows[40] = R"({"n":null,"id":null})";
+  rows[41] = R"({"n":41,"id":"not a uuid"})";
+  ASSERT_TRUE(sink->Write(MakeBatch(job.table("t").physical_schema(), rows)).ok());
+  Status committed = sink->Commit(1, sink->Prepare(1).value());
+  ASSERT_TRUE(committed.ok()) << committed.error().ToString();
+  EXPECT_EQ(One(dir / "s.duckdb", "SELECT count(*) AS n FROM t"), "{\"n\":87}\n");
+  std::ifstream errors(dir / "errors/job.jsonl");
+  std::vector<std::string> originals;
+  for (std::string line; std::getline(errors, line);) originals.push_back(nlohmann::json::parse(line)["original"]);
+  EXPECT_EQ(originals, (std::vector<std::string>{R"({"n":100,"id":null})", R"({"n":null,"id":null})", R"({"n":41,"id":"not a uuid"})"}));
+}
+
 TEST(DuckdbSink, KilledAtAnyMomentEachRowIsThereOnce) {
   TempDir dir;
   KillPlan plan;

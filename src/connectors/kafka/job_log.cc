@@ -188,7 +188,10 @@ JobLog::~JobLog() = default;
 
 Result<log::Client*> JobLog::ClientFor(const OptionValues& options) {
   std::map<std::string, std::string> properties = options.WithPrefix("properties.");
-  for (const char* ours : {"bootstrap.servers", "group.id", "auto.offset.reset", "isolation.level"}) properties.erase(ours);
+  for (const char* ours : {"bootstrap.servers", "group.id", "auto.offset.reset", "isolation.level", "max.request.size"})
+    properties.erase(ours);
+  if (options.Has("properties.max.request.size"))  // as librdkafka calls it
+    properties["message.max.bytes"] = options.String("properties.max.request.size");
   auto client = state_->clients.For(options.String("properties.bootstrap.servers"), properties);
   if (!client.ok() && !client.error().where())
     return std::move(client).error().At(options.Where("properties.bootstrap.servers"));

@@ -51,17 +51,22 @@ class JobLog {
 
   Result<std::unique_ptr<stream::CommitPoint>> MakeCommitPoint(const stream::ConnectorContext& context);
   Status WriteBadRecords(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context);
+  /// The same outside the job's transaction, on disk on return: for rows that a sink can't take after their epoch stands.
+  Status WriteBadRecordsNow(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context);
 
   struct State;
 
  private:
+  Status WriteBadRecordsTo(log::Client* client, log::Writer* writer, const std::vector<stream::BadRecord>& bad,
+                           const stream::ConnectorContext& context);
   Status WriteBadRecordsToFile(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context);
   std::unique_ptr<State> state_;
 };
 
 /// The value of an error record: JSON with job, stage, reason, topic, partition, offset, timestamp, key, original (or
-/// original_base64 where it is not UTF-8) and failed_at.
-std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms);
+/// original_base64 where it is not UTF-8) and failed_at. An original of more than `original_bytes_max` is cut to that.
+std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms,
+                          size_t original_bytes_max = 600 << 10);
 
 /// The metadata that marks a committed offset as part of a job's epoch, and back; 0 where it is not this job's.
 std::string EpochMetadata(const std::string& job, uint64_t epoch);

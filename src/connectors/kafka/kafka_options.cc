@@ -13,6 +13,7 @@ constexpr OptionSpec kOwn[] = {
     {"properties.group.id", OptionType::kString, false, "", "", "group whose offsets are committed; default tailrace-JOB"},
     {"properties.auto.offset.reset", OptionType::kChoice, false, "earliest", "earliest|latest|none", "where group-offsets starts without committed ones"},
     {"properties.isolation.level", OptionType::kChoice, false, "read_committed", "read_committed|read_uncommitted", "what of open and aborted transactions is read"},
+    {"properties.max.request.size", OptionType::kInt, false, "1000000", "", "bytes of a record at most; larger rows go to the error topic"},
     {"properties.*", OptionType::kString, false, "", "", "any librdkafka property, for clusters outside this process"},
     {"format", OptionType::kChoice, false, "", "json|csv|raw", "of the value"},
     {"value.format", OptionType::kChoice, false, "", "json|csv|raw", "as 'format'"},

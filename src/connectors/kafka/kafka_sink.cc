@@ -11,11 +11,13 @@ class KafkaSink final : public stream::Sink {
   KafkaSink(SinkArguments arguments, log::Client* client, KafkaLayout layout, bool exactly_once)
       : table_(arguments.table),
         options_(std::move(arguments.options)),
+        context_(arguments.context),
         log_(arguments.log),
         client_(client),
         layout_(std::move(layout)),
         exactly_once_(exactly_once),
-        topic_(options_.String("topic")) {
+        topic_(options_.String("topic")),
+        record_bytes_max_(static_cast<size_t>(options_.Int("properties.max.request.size"))) {
     std::string partitioner = options_.String("sink.partitioner");
     partition_ = partitioner == "fixed" ? 0 : -1;
     keyed_ = !layout_.key_columns.empty();
@@ -64,7 +66,7 @@ class KafkaSink final : public stream::Sink {
       }
       records_.push_back(record);
     }
-    return writer->Append(topic_, partition_, records_);
+    return Append(*writer);
   }
 
   /// The log's transaction makes the rows visible; nothing is left for the checkpoint.
@@ -76,6 +78,25 @@ class KafkaSink final : public stream::Sink {
   Status Flush() override { return FlushPlain(); }
 
  private:
+  /// A row that is too large does not stop the job: it goes where bad records go.
+  Status Append(log::Writer& writer) {
+    std::vector<stream::BadRecord> refused;
+    std::span<const log::RecordToWrite> rest = records_;
+    while (!rest.empty()) {
+      size_t fitting = 0;
+      while (fitting < rest.size() && rest[fitting].key.size() + rest[fitting].value.size() <= record_bytes_max_) fitting++;
+      if (fitting) TRY(writer.Append(topic_, partition_, rest.first(fitting)));
+      rest = rest.subspan(fitting);
+      if (rest.empty()) break;
+      refused.push_back({"table " + table_.name + ": the row has " + std::to_string(rest[0].key.size() + rest[0].value.size()) +
+                             " bytes, over the limit of " + std::to_string(record_bytes_max_) + " (properties.max.request.size)",
+                         "sink", {topic_, partition_}, -1, -1, std::string(rest[0].key), std::string(rest[0].value)});
+      rest = rest.subspan(1);
+    }
+    if (refused.empty()) return Ok();
+    return exactly_once_ ? log_.WriteBadRecords(refused, context_) : log_.WriteBadRecordsNow(refused, context_);
+  }
+
   Status FlushPlain() {
     if (exactly_once_) return Ok();
     return TRY(log_.WriterFor(client_, false))->Flush();
@@ -90,11 +111,13 @@ class KafkaSink final : public stream::Sink {
 
   const sql::Table& table_;
   OptionValues options_;
+  const stream::ConnectorContext& context_;
   JobLog& log_;
   log::Client* client_;
   KafkaLayout layout_;
   bool exactly_once_;
   std::string topic_;
+  size_t record_bytes_max_;
   int32_t partition_ = -1;
   bool keyed_ = false;
   int timestamp_column_ = -1;

@@ -402,6 +402,33 @@ TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
   EXPECT_EQ(recovered->Recover().value(), 7u);
 }
 
+TEST_P(KafkaTest, WhatIsTooLargeGoesToTheErrorTopicCut) {
+  std::string out = Topic("out");
+  auto job = Job("SET 'errors.topic' = '" + Topic("errors") + "';"
+                 "CREATE TABLE o (s VARCHAR) WITH ('connector' = 'kafka', 'topic' = '" + out + "', 'format' = 'json');");
+  auto sink = job->Sink("o");
+  auto point = job->connectors->MakeCommitPoint(job->context).value();
+  ASSERT_TRUE(point->Recover().ok());
+  ASSERT_TRUE(sink->Open().ok());
+  ASSERT_TRUE(point->Begin(1).ok());
+  Status written = sink->Write(MakeBatch(job->table("o").physical_schema(),
+                                         {R"({"s":"a"})", "{\"s\":\"" + std::string(3 << 20, 'x') + "\"}", R"({"s":"b"})"}));
+  ASSERT_TRUE(written.ok()) << written.error().ToString();
+  stream::BadRecord bad{"too large", "decode", {"t", 0}, 1, 1, "", std::string(20 << 20, '\x01')};
+  Status errors = job->connectors->WriteBadRecords({bad}, job->context);
+  ASSERT_TRUE(errors.ok()) << errors.error().ToString();
+  Status committed = point->Commit(1, {});
+  ASSERT_TRUE(committed.ok()) << committed.error().ToString();
+  auto rows = Read(out, 2);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].value, R"({"s":"b"})");
+  auto refused = Read(Topic("errors"), 2);
+  ASSERT_EQ(refused.size(), 2u);
+  EXPECT_EQ(nlohmann::json::parse(refused[0].value)["stage"], "sink");
+  EXPECT_EQ(nlohmann::json::parse(refused[0].value)["original_size"], (3 << 20) + 8);
+  EXPECT_EQ(nlohmann::json::parse(refused[1].value)["original_size"], 20 << 20);
+}
+
 INSTANTIATE_TEST_SUITE_P(Logs, KafkaTest, testing::Values(Where::kEmbedded, Where::kOwnPort, Where::kApache),
                          [](const auto& info) {
                            return info.param == Where::kEmbedded ? "Embedded" : info.param == Where::kOwnPort ? "OwnPort" : "ApacheKafka";
