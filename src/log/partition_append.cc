@@ -262,7 +262,7 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
   };
   std::vector<ToSync> to_sync;
   Position target;
-  bool sync_directory;
+  bool sync_directory, sync_parent;
   uint64_t roll_backs;
   {
     std::lock_guard lock(mutex_);
@@ -274,6 +274,7 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
     }
     target = EndPosition();
     sync_directory = std::exchange(directory_dirty_, false);
+    sync_parent = std::exchange(parent_dirty_, false);
     roll_backs = roll_backs_;
     if (take_recovery_point) {
       *recovery_point = EncodeRecoveryPoint();
@@ -298,6 +299,7 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
     if (!synced.ok()) break;
   }
   if (synced.ok() && sync_directory) synced = io::SyncDirectory(directory_);
+  if (synced.ok() && sync_parent) synced = io::SyncDirectory(directory_.substr(0, directory_.rfind('/')));
 
   std::deque<FlushWaiter> served;
   bool visible = false;
@@ -311,7 +313,8 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
       served = TakeServed(flushed_.offset);
     } else {
       LogError("log", synced.error().ToString());
-      if (sync_directory) directory_dirty_ = true;
+      directory_dirty_ = directory_dirty_ || sync_directory;
+      parent_dirty_ = parent_dirty_ || sync_parent;
       served.swap(flush_waiters_);
       // (Where readers have seen more than was synced, flush_before_ack was off a moment ago: nothing to take back.)
       if (options_.flush_before_ack && visible_.offset <= flushed_.offset) {

@@ -146,6 +146,7 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   // again in this process, so that nobody takes a later record for his.
   std::vector<std::pair<int64_t, int64_t>> cut_;
   bool directory_dirty_ = false;  // files were made and the directory not synced
+  bool parent_dirty_ = false;     // the directory itself is new
   bool must_roll_back_ = false;   // the end of the log is not trusted until RollBack
   bool tail_torn_ = false;        // a write failed half way and could not be cut off yet
   uint64_t roll_backs_ = 0;
