@@ -12,8 +12,8 @@ namespace tailrace::data {
 namespace {
 
 Schema BidSchema() {
-  return {{"event_type", TypeId::kInteger}, {"auction", TypeId::kBigInt},   {"bidder", TypeId::kBigInt},
-          {"price", TypeId::kBigInt},       {"channel", TypeId::kVarchar},  {"url", TypeId::kVarchar},
+  return {{"event_type", TypeId::kInteger}, {"auction", TypeId::kBigInt},  {"bidder", TypeId::kBigInt},
+          {"price", TypeId::kBigInt},       {"channel", TypeId::kVarchar}, {"url", TypeId::kVarchar},
           {"dateTime", TypeId::kTimestamp}, {"extra", TypeId::kVarchar}};
 }
 
@@ -21,8 +21,9 @@ std::vector<std::string> Bids(size_t count) {
   Random random(1);
   std::vector<std::string> bids;
   for (size_t i = 0; i < count; i++) {
-    bids.push_back("{\"event_type\":2,\"auction\":" + std::to_string(1000 + random.Below(100'000)) + ",\"bidder\":" +
-                   std::to_string(1000 + random.Below(100'000)) + ",\"price\":" + std::to_string(random.Below(100'000'000)) +
+    bids.push_back("{\"event_type\":2,\"auction\":" + std::to_string(1000 + random.Below(100'000)) +
+                   ",\"bidder\":" + std::to_string(1000 + random.Below(100'000)) +
+                   ",\"price\":" + std::to_string(random.Below(100'000'000)) +
                    ",\"channel\":\"Baidu\",\"url\":\"https://www.nexmark.com/lvg/dqx/item.htm?query=1&channel_id=" +
                    std::to_string(random.Below(1'000'000'000)) + "\",\"dateTime\":\"2024-01-15 10:" +
                    std::to_string(10 + random.Below(50)) + ":" + std::to_string(10 + random.Below(50)) + "." +

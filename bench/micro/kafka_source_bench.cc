@@ -1,5 +1,5 @@
-// The kafka source alone: Nexmark bids from the embedded log (mapped segments) or through librdkafka, decoded to batches.
-// usage: kafka_source_bench [MILLIONS] [embedded|rdkafka]
+// The kafka source alone: Nexmark bids from the embedded log (mapped segments) or through librdkafka, decoded to
+// batches. usage: kafka_source_bench [MILLIONS] [embedded|rdkafka]
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,12 +55,13 @@ int main(int argc, char** argv) {
     for (int64_t sent = 0; sent < events;) {
       texts.clear();
       for (int i = 0; i < 1000; i++, sent++)
-        texts.push_back("{\"event_type\":2,\"auction\":" + std::to_string(1000 + random.Below(100'000)) + ",\"bidder\":" +
-                        std::to_string(1000 + random.Below(100'000)) + ",\"price\":" + std::to_string(random.Below(100'000'000)) +
-                        ",\"channel\":\"Baidu\",\"url\":\"https://www.nexmark.com/lvg/dqx/item.htm?query=1&channel_id=" +
-                        std::to_string(random.Below(1'000'000'000)) + "\",\"dateTime\":\"2024-01-15 10:" +
-                        std::to_string(10 + random.Below(50)) + ":" + std::to_string(10 + random.Below(50)) + "." +
-                        std::to_string(100 + random.Below(900)) + "\",\"extra\":\"KRQSOYwetkaqrbxiRKRQSOYwetka\"}");
+        texts.push_back(
+            "{\"event_type\":2,\"auction\":" + std::to_string(1000 + random.Below(100'000)) + ",\"bidder\":" +
+            std::to_string(1000 + random.Below(100'000)) + ",\"price\":" + std::to_string(random.Below(100'000'000)) +
+            ",\"channel\":\"Baidu\",\"url\":\"https://www.nexmark.com/lvg/dqx/item.htm?query=1&channel_id=" +
+            std::to_string(random.Below(1'000'000'000)) + "\",\"dateTime\":\"2024-01-15 10:" +
+            std::to_string(10 + random.Below(50)) + ":" + std::to_string(10 + random.Below(50)) + "." +
+            std::to_string(100 + random.Below(900)) + "\",\"extra\":\"KRQSOYwetkaqrbxiRKRQSOYwetka\"}");
       std::vector<log::RecordToWrite> records;
       for (auto& t : texts) records.push_back({.value = t});
       if (auto s = (*writer)->Append("bids", 0, records); !s.ok()) return Fail(s.error());
@@ -93,7 +94,8 @@ int main(int argc, char** argv) {
       if (*state == stream::PollState::kIdle) waker.Sleep(100);
     }
     printf("%s: %.2f million rows, %.2f million/s, %.2f million per CPU-second\n", rdkafka ? "rdkafka" : "embedded",
-           static_cast<double>(rows) * 1e-6, static_cast<double>(rows) * 1e3 / static_cast<double>(Clock::System().MonotonicNs() - start),
+           static_cast<double>(rows) * 1e-6,
+           static_cast<double>(rows) * 1e3 / static_cast<double>(Clock::System().MonotonicNs() - start),
            static_cast<double>(rows) * 1e-6 / (CpuSeconds() - cpu));
   }
   (void)(*broker)->Close();

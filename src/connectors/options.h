@@ -21,15 +21,15 @@ enum class OptionType {
   kDuration,  // "10 s", "5 min", "200ms"; kept in milliseconds
   kBytes,     // "128MB"; kept in bytes
   kDouble,
-  kChoice,    // one of `choices`
+  kChoice,  // one of `choices`
 };
 
 struct OptionSpec {
-  const char* name;          // '*' stands for one name or more: "properties.*", "fields.*.min"
+  const char* name;  // '*' stands for one name or more: "properties.*", "fields.*.min"
   OptionType type;
   bool required;
-  const char* otherwise;     // the default, as text; "" = none
-  const char* choices;       // kChoice: "a|b"; else ""
+  const char* otherwise;  // the default, as text; "" = none
+  const char* choices;    // kChoice: "a|b"; else ""
   const char* doc;
 };
 

@@ -28,7 +28,8 @@ Result<const ConnectorSpec*> FindSpec(const sql::Table& table) {
         .Remedy(config::SuggestRemedy("", names));
   for (const ConnectorSpec* spec : Specs())
     if (it->second.value == spec->name) return spec;
-  return Error(ErrorCode::kInvalidArgument, "table " + table.name + ": there is no connector '" + it->second.value + "'")
+  return Error(ErrorCode::kInvalidArgument,
+               "table " + table.name + ": there is no connector '" + it->second.value + "'")
       .At(it->second.where)
       .Remedy(config::SuggestRemedy(it->second.value, names));
 }

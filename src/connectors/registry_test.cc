@@ -17,25 +17,33 @@ std::string Complaint(const std::string& ddl) {
 
 TEST(Registry, ComplaintsHavePlaceAndRemedy) {
   EXPECT_EQ(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'json');"), "");
-  std::string unknown = Complaint("CREATE TABLE t (a INT) WITH (\n  'connector' = 'kafka',\n  'topik' = 'x', 'format' = 'json');");
+  std::string unknown =
+      Complaint("CREATE TABLE t (a INT) WITH (\n  'connector' = 'kafka',\n  'topik' = 'x', 'format' = 'json');");
   EXPECT_NE(unknown.find("test.sql:3:"), std::string::npos) << unknown;
   EXPECT_NE(unknown.find("did you mean 'topic'?"), std::string::npos) << unknown;
   std::string connector = Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafak');");
   EXPECT_NE(connector.find("kafka"), std::string::npos) << connector;
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'format' = 'json');").find("needs the option 'topic'"),
+  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'format' = 'json');")
+                .find("needs the option 'topic'"),
             std::string::npos);
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'xml');").find("one of json|csv|raw"),
+  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'xml');")
+                .find("one of json|csv|raw"),
             std::string::npos);
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'rows-per-second' = 'many');").find("an integer"),
+  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'rows-per-second' = 'many');")
+                .find("an integer"),
             std::string::npos);
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'fields.b.min' = '1');").find("no column 'b'"),
+  EXPECT_NE(
+      Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'fields.b.min' = '1');").find("no column 'b'"),
+      std::string::npos);
+  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'upsert-kafka', 'topic' = 'x', 'format' = 'json');")
+                .find("PRIMARY KEY"),
             std::string::npos);
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'upsert-kafka', 'topic' = 'x', 'format' = 'json');").find("PRIMARY KEY"),
-            std::string::npos);
-  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'duckdb', 'path' = 'x', 'table' = 'a.b.c');").find("SCHEMA.TABLE"),
+  EXPECT_NE(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'duckdb', 'path' = 'x', 'table' = 'a.b.c');")
+                .find("SCHEMA.TABLE"),
             std::string::npos);
   EXPECT_EQ(Complaint("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x', 'value.format' = 'json', "
-                      "'value.json.fail-on-missing-field' = 'true', 'properties.security.protocol' = 'ssl');"), "");
+                      "'value.json.fail-on-missing-field' = 'true', 'properties.security.protocol' = 'ssl');"),
+            "");
 }
 
 TEST(Registry, ListsEveryConnectorWithDocs) {
@@ -48,7 +56,9 @@ TEST(Registry, ListsEveryConnectorWithDocs) {
 }
 
 TEST(Registry, SourcesAndSinksAreNotConfused) {
-  TestJob job("CREATE TABLE p (a INT) WITH ('connector' = 'print'); CREATE TABLE g (a INT) WITH ('connector' = 'datagen');", {}, "");
+  TestJob job(
+      "CREATE TABLE p (a INT) WITH ('connector' = 'print'); CREATE TABLE g (a INT) WITH ('connector' = 'datagen');", {},
+      "");
   EXPECT_FALSE(job.connectors->MakeSource({&job.table("p"), {0}}, job.context).ok());
   EXPECT_FALSE(job.connectors->MakeSink(job.table("g"), job.context).ok());
   auto none = job.connectors->MakeCommitPoint(job.context);
@@ -57,7 +67,8 @@ TEST(Registry, SourcesAndSinksAreNotConfused) {
 }
 
 TEST(Datagen, SameSeedSameRowsWhereverItResumes) {
-  std::string ddl = R"(CREATE TABLE g (id BIGINT, n INT, x DOUBLE, s VARCHAR, d DECIMAL(8, 2), u UUID, b BOOLEAN, ts TIMESTAMP(3), l ARRAY<INT>)
+  std::string ddl =
+      R"(CREATE TABLE g (id BIGINT, n INT, x DOUBLE, s VARCHAR, d DECIMAL(8, 2), u UUID, b BOOLEAN, ts TIMESTAMP(3), l ARRAY<INT>)
     WITH ('connector' = 'datagen', 'rows-per-second' = '0', 'number-of-rows' = '5000', 'fields.id.kind' = 'sequence',
           'fields.id.start' = '10', 'fields.n.min' = '-5', 'fields.n.max' = '5', 'fields.s.length' = '20',
           'fields.x.null-rate' = '0.25', 'fields.ts.kind' = 'sequence', 'fields.ts.start' = '2024-01-01 00:00:00', 'fields.ts.step' = '1 s');)";
@@ -111,7 +122,8 @@ TEST(Print, OneObjectARowWithItsKindFirst) {
   fflush(stdout);
   ASSERT_TRUE(sink->Write(batch).ok());
   ASSERT_TRUE(sink->Prepare(1).ok());
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "{\"op\":\"+I\",\"a\":1,\"s\":\"x\"}\n{\"op\":\"+U\",\"a\":2,\"s\":null}\n");
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "{\"op\":\"+I\",\"a\":1,\"s\":\"x\"}\n{\"op\":\"+U\",\"a\":2,\"s\":null}\n");
 }
 
 TEST(BadRecords, WithoutALogGoToAFile) {
@@ -124,9 +136,12 @@ TEST(BadRecords, WithoutALogGoToAFile) {
   std::ifstream in(dir / "errors/myjob.jsonl");
   std::string line;
   ASSERT_TRUE(std::getline(in, line));
-  EXPECT_NE(line.find("\"job\":\"myjob\",\"stage\":\"decode\",\"reason\":\"field a: expected INTEGER\",\"topic\":\"topic\",\"partition\":3,"
-                      "\"offset\":17,\"timestamp\":\"2024-01-15T10:30:00.123Z\",\"key\":\"key\",\"original_base64\":\"eyJhIjr/fQ==\""),
-            std::string::npos) << line;
+  EXPECT_NE(line.find("\"job\":\"myjob\",\"stage\":\"decode\",\"reason\":\"field a: expected "
+                      "INTEGER\",\"topic\":\"topic\",\"partition\":3,"
+                      "\"offset\":17,\"timestamp\":\"2024-01-15T10:30:00.123Z\",\"key\":\"key\",\"original_base64\":"
+                      "\"eyJhIjr/fQ==\""),
+            std::string::npos)
+      << line;
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ struct TestJob {
   std::unique_ptr<stream::ConnectorFactory> factory;
   std::unique_ptr<stream::JobConnectors> connectors;
 
-  TestJob(const std::string& sql, Services services, std::string base_dir, std::string job = "job") : script(Parse(sql)) {
+  TestJob(const std::string& sql, Services services, std::string base_dir, std::string job = "job")
+      : script(Parse(sql)) {
     context.job = std::move(job);
     context.waker = &waker;
     context.clock = &Clock::System();

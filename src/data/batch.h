@@ -48,9 +48,13 @@ struct Column {
   uint64_t list_size = 0;
 
   template <typename T>
-  T* Values() { return static_cast<T*>(data); }
+  T* Values() {
+    return static_cast<T*>(data);
+  }
   template <typename T>
-  const T* Values() const { return static_cast<const T*>(data); }
+  const T* Values() const {
+    return static_cast<const T*>(data);
+  }
   bool IsValid(uint64_t row) const { return !validity || (validity[row >> 6] >> (row & 63) & 1); }
   /// REQUIRES: validity was allocated (AllocateColumn does).
   void SetNull(uint64_t row) { validity[row >> 6] &= ~(uint64_t{1} << (row & 63)); }

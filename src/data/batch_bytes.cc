@@ -9,7 +9,7 @@ namespace tailrace::data {
 namespace {
 
 constexpr uint32_t kMagic = 0x31425254;  // "TRB1" on disk: the version is in it
-constexpr size_t kHeaderBytes = 20;      // magic, CRC-32C of all behind it, length of all behind these 12, rows, columns
+constexpr size_t kHeaderBytes = 20;  // magic, CRC-32C of all behind it, length of all behind these 12, rows, columns
 
 void Append32(uint32_t v, std::string* out) {
   char b[4];
@@ -71,7 +71,8 @@ struct Reader {
     if (!Take(2, &head) || static_cast<uint8_t>(head[0]) != static_cast<uint8_t>(type.id)) return false;
     // Bounded by what is there, before anything of `rows` is allocated.
     uint32_t size = type.ValueSize();
-    if (type.id == TypeId::kVarchar || type.id == TypeId::kBlob || type.id == TypeId::kList || type.id == TypeId::kMap) size = 4;
+    if (type.id == TypeId::kVarchar || type.id == TypeId::kBlob || type.id == TypeId::kList || type.id == TypeId::kMap)
+      size = 4;
     if (rest.size() / std::max<uint32_t>(size, 1) < rows && size > 0) return false;
     *column = AllocateColumn(arena, type, static_cast<uint32_t>(rows));
     if (head[1]) {
@@ -160,7 +161,8 @@ Result<Batch> ReadBatchBytes(BytesView* bytes, const std::vector<Type>& types) {
   }
   batch.columns.resize(types.size());
   for (size_t c = 0; c < types.size(); c++)
-    if (!reader.ReadColumn(types[c], batch.rows, &batch.columns[c])) return Corrupt("a batch has other columns than its table");
+    if (!reader.ReadColumn(types[c], batch.rows, &batch.columns[c]))
+      return Corrupt("a batch has other columns than its table");
   batch.owners.push_back(arena);
   bytes->remove_prefix(length + 12);
   return batch;

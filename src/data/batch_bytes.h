@@ -1,6 +1,6 @@
 #pragma once
-// A batch as bytes, for checkpoints: docs/formats/batch.md. Columns keep their arrays' layout, strings become lengths and
-// bytes; origins are left out.
+// A batch as bytes, for checkpoints: docs/formats/batch.md. Columns keep their arrays' layout, strings become lengths
+// and bytes; origins are left out.
 
 #include <string>
 

@@ -51,8 +51,10 @@ TEST(Batch, GatherTakesRowsInTheOrderGiven) {
 }
 
 TEST(Types, PrintAsSql) {
-  EXPECT_EQ(Type::Map(TypeId::kVarchar, Type::List(Type::Decimal(10, 2))).ToString(), "MAP<VARCHAR, ARRAY<DECIMAL(10,2)>>");
-  EXPECT_EQ(Type::Struct({{"a", TypeId::kInteger}, {"b", TypeId::kTimestampTz}}).ToString(), "ROW<a INTEGER, b TIMESTAMP_LTZ>");
+  EXPECT_EQ(Type::Map(TypeId::kVarchar, Type::List(Type::Decimal(10, 2))).ToString(),
+            "MAP<VARCHAR, ARRAY<DECIMAL(10,2)>>");
+  EXPECT_EQ(Type::Struct({{"a", TypeId::kInteger}, {"b", TypeId::kTimestampTz}}).ToString(),
+            "ROW<a INTEGER, b TIMESTAMP_LTZ>");
 }
 
 TEST(ValueText, TimesOfEveryForm) {
@@ -66,7 +68,8 @@ TEST(ValueText, TimesOfEveryForm) {
   EXPECT_EQ(ts("1970-01-02"), 86'400'000'000);
   EXPECT_EQ(ts("1970-01-01 00:01"), 60'000'000);
   EXPECT_EQ(ts("1970-01-01 00:00:00 UTC"), 0);
-  for (const char* bad : {"1970-13-01 00:00:00", "1970-01-01T", "1970-01-01 24:00:00", "1970-01-01 00:00:00x", "19700101", "1970-01-01 00:00:60"})
+  for (const char* bad : {"1970-13-01 00:00:00", "1970-01-01T", "1970-01-01 24:00:00", "1970-01-01 00:00:00x",
+                          "19700101", "1970-01-01 00:00:60"})
     EXPECT_FALSE(ParseTimestamp(bad, &t)) << bad;
   // Every 100 days over eight centuries, there and back.
   for (int64_t day = -150'000; day < 150'000; day += 100) {

@@ -45,7 +45,8 @@ class RawEncoder final : public Encoder {
     if (in.columns.size() != 1) return Internal("raw encoder: one column expected");
     const Column& column = in.columns[0];
     for (uint32_t row = 0; row < in.rows; row++) {
-      // A view into the batch, whose StringRefs stay where they are until the caller lets go of it; null is a tombstone.
+      // A view into the batch, whose StringRefs stay where they are until the caller lets go of it; null is a
+      // tombstone.
       values->push_back(column.IsValid(row) ? column.Values<StringRef>()[row].view() : BytesView());
     }
     return Ok();
@@ -74,7 +75,9 @@ Status CheckOptions(const std::string& format, const FormatOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<Decoder> MakeRawDecoder(FormatOptions options) { return std::make_unique<RawDecoder>(std::move(options)); }
+std::unique_ptr<Decoder> MakeRawDecoder(FormatOptions options) {
+  return std::make_unique<RawDecoder>(std::move(options));
+}
 std::unique_ptr<Encoder> MakeRawEncoder(FormatOptions) { return std::make_unique<RawEncoder>(); }
 
 Result<std::unique_ptr<Decoder>> MakeDecoder(const std::string& format, FormatOptions options) {

@@ -13,8 +13,8 @@
 namespace tailrace::data {
 
 struct DecodeFailure {
-  uint32_t record;      // index into the span given
-  std::string reason;   // says field, what was expected, what was found
+  uint32_t record;     // index into the span given
+  std::string reason;  // says field, what was expected, what was found
 };
 
 /// Values of records to columns. One thread at a time; reused from call to call.
@@ -41,12 +41,12 @@ class Encoder {
 enum class TimestampFormat { kSql, kIso8601 };
 
 struct FormatOptions {
-  Schema schema;                 // every physical column of the table
-  std::vector<int> columns;      // decoders: those wanted, in the order wanted (indices into schema)
+  Schema schema;             // every physical column of the table
+  std::vector<int> columns;  // decoders: those wanted, in the order wanted (indices into schema)
   TimestampFormat timestamps = TimestampFormat::kIso8601;
   bool fail_on_missing_field = false;  // json: an absent field is null unless this is set
-  char delimiter = ',';          // csv
-  bool header = false;           // csv: the first record names the columns
+  char delimiter = ',';                // csv
+  bool header = false;                 // csv: the first record names the columns
   size_t max_record_bytes = 16 << 20;
   int max_depth = 64;
 };

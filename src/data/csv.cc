@@ -149,7 +149,8 @@ class CsvDecoder final : public Decoder {
         }
         fields_.push_back({text, true});
       } else {
-        auto* stop = p < end ? static_cast<const char*>(memchr(p, options_.delimiter, static_cast<size_t>(end - p))) : nullptr;
+        auto* stop =
+            p < end ? static_cast<const char*>(memchr(p, options_.delimiter, static_cast<size_t>(end - p))) : nullptr;
         if (!stop) stop = end;
         fields_.push_back({{p, static_cast<size_t>(stop - p)}, false});
         p = stop;

@@ -16,8 +16,15 @@ FormatOptions Options(Schema schema, bool header = false) {
 TEST(Csv, QuotesNullsNewlinesAndHeader) {
   FormatOptions options = Options({{"b", TypeId::kInteger}, {"a", TypeId::kVarchar}}, true);
   auto decoder = MakeDecoder("csv", options).value();
-  std::vector<std::string> lines = {"a,x,b", "\"say \"\"hi\"\", ok\",,1", ",2,", "\"\",2,3", "\"two\nlines\",z,4\r\n", "open,\"x", "a,b",
-                                    "\"q\"x,1,1", "v,1,nine"};
+  std::vector<std::string> lines = {"a,x,b",
+                                    "\"say \"\"hi\"\", ok\",,1",
+                                    ",2,",
+                                    "\"\",2,3",
+                                    "\"two\nlines\",z,4\r\n",
+                                    "open,\"x",
+                                    "a,b",
+                                    "\"q\"x,1,1",
+                                    "v,1,nine"};
   std::vector<RecordView> records;
   for (auto& l : lines) records.push_back({.value = l});
   Batch batch;

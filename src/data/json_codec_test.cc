@@ -73,7 +73,8 @@ TEST(Json, ScalarsOfEveryType) {
   EXPECT_EQ(round(TypeId::kInteger, "1.0"), "1");
   EXPECT_EQ(round(TypeId::kInteger, "\"12\""), "12");
   EXPECT_EQ(round(TypeId::kBigInt, "-9223372036854775808"), "-9223372036854775808");
-  EXPECT_EQ(round(TypeId::kHugeInt, "170141183460469231731687303715884105727"), "170141183460469231731687303715884105727");
+  EXPECT_EQ(round(TypeId::kHugeInt, "170141183460469231731687303715884105727"),
+            "170141183460469231731687303715884105727");
   EXPECT_EQ(round(TypeId::kDouble, "0.1"), "0.1");
   EXPECT_EQ(round(TypeId::kDouble, "1"), "1.0");
   EXPECT_EQ(round(TypeId::kDouble, "1e-400"), "0.0");
@@ -82,7 +83,8 @@ TEST(Json, ScalarsOfEveryType) {
   EXPECT_EQ(round(TypeId::kFloat, "0.1"), "0.1");
   EXPECT_EQ(round(Type::Decimal(10, 2), "12.345"), "12.35");
   EXPECT_EQ(round(Type::Decimal(10, 2), "-0.005"), "-0.01");
-  EXPECT_EQ(round(Type::Decimal(38, 10), "1234567890123456789012345678.0123456789"), "1234567890123456789012345678.0123456789");
+  EXPECT_EQ(round(Type::Decimal(38, 10), "1234567890123456789012345678.0123456789"),
+            "1234567890123456789012345678.0123456789");
   EXPECT_EQ(round(Type::Decimal(4, 1), "1e2"), "100.0");
   EXPECT_EQ(round(TypeId::kVarchar, "\"a\\u00e9\\n\\ud83d\\ude00\""), "\"a\xC3\xA9\\n\xF0\x9F\x98\x80\"");
   EXPECT_EQ(round(TypeId::kVarchar, "12.50"), "\"12.50\"");
@@ -94,19 +96,21 @@ TEST(Json, ScalarsOfEveryType) {
   EXPECT_EQ(round(TypeId::kTimestamp, "\"2024-01-15 10:30:00.123\""), "\"2024-01-15T10:30:00.123Z\"");
   EXPECT_EQ(round(TypeId::kTimestamp, "\"2024-01-15T10:30:00.123456+02:00\""), "\"2024-01-15T08:30:00.123456Z\"");
   EXPECT_EQ(round(TypeId::kTimestampTz, "\"1969-12-31T23:59:59.999Z\""), "\"1969-12-31T23:59:59.999Z\"");
-  EXPECT_EQ(round(TypeId::kUuid, "\"550e8400-e29b-41d4-a716-446655440000\""), "\"550e8400-e29b-41d4-a716-446655440000\"");
+  EXPECT_EQ(round(TypeId::kUuid, "\"550e8400-e29b-41d4-a716-446655440000\""),
+            "\"550e8400-e29b-41d4-a716-446655440000\"");
   EXPECT_EQ(round(TypeId::kInterval, "\"1 day 02:00:00\""), "\"1 days 7200000000 us\"");
   EXPECT_EQ(round(TypeId::kInteger, "null"), "null");
 }
 
 TEST(Json, NestedRowsArraysMaps) {
-  Schema schema = {
-      {"r", Type::Struct({{"a", TypeId::kInteger}, {"b", Type::List(TypeId::kVarchar)}})},
-      {"l", Type::List(Type::Struct({{"x", TypeId::kDouble}, {"y", Type::List(TypeId::kBigInt)}}))},
-      {"m", Type::Map(TypeId::kVarchar, Type::List(TypeId::kInteger))}};
+  Schema schema = {{"r", Type::Struct({{"a", TypeId::kInteger}, {"b", Type::List(TypeId::kVarchar)}})},
+                   {"l", Type::List(Type::Struct({{"x", TypeId::kDouble}, {"y", Type::List(TypeId::kBigInt)}}))},
+                   {"m", Type::Map(TypeId::kVarchar, Type::List(TypeId::kInteger))}};
   Codec codec(schema);
-  std::string text = R"({"r":{"a":1,"b":["p","a long string of over twelve bytes"]},"l":[{"x":1.5,"y":[1,2,3]},{"x":null,"y":[]},null],"m":{"k":[1],"k2":[2,3]}})";
-  EXPECT_EQ(codec.RoundTrip(text), text.substr(0, text.find(",null],\"m\"")) + ",null],\"m\":{\"k\":[1],\"k2\":[2,3]}}");
+  std::string text =
+      R"({"r":{"a":1,"b":["p","a long string of over twelve bytes"]},"l":[{"x":1.5,"y":[1,2,3]},{"x":null,"y":[]},null],"m":{"k":[1],"k2":[2,3]}})";
+  EXPECT_EQ(codec.RoundTrip(text),
+            text.substr(0, text.find(",null],\"m\"")) + ",null],\"m\":{\"k\":[1],\"k2\":[2,3]}}");
   EXPECT_EQ(codec.RoundTrip("{}"), R"({"r":null,"l":null,"m":null})");
   EXPECT_EQ(codec.Reason(R"({"r":{"a":1,"b":["p",{}, 3]},"l":[{"x":"no"}]})"),
             "field l[0].x: expected DOUBLE, found a string \"no\" at byte 39");
@@ -125,7 +129,8 @@ TEST(Json, ManyListElementsGrow) {
   Codec codec({{"l", Type::List(Type::Struct({{"x", TypeId::kInteger}, {"s", TypeId::kVarchar}}))}});
   std::string text = "{\"l\":[";
   for (int i = 0; i < 5000; i++)
-    text += (i ? "," : "") + std::string("{\"x\":") + (i % 7 ? std::to_string(i) : "null") + ",\"s\":\"value number " + std::to_string(i) + "\"}";
+    text += (i ? "," : "") + std::string("{\"x\":") + (i % 7 ? std::to_string(i) : "null") + ",\"s\":\"value number " +
+            std::to_string(i) + "\"}";
   text += "]}";
   EXPECT_EQ(codec.RoundTrip(text), text);
 }
@@ -203,17 +208,21 @@ TEST(Json, TestSuite) {
     }
     closedir(dir);
   } else {
-    files = {{"y_array", "[1, 2.5e3, null, true, \"\\u00e9\"]"}, {"y_object", "{\"a\": {}}"}, {"n_comma", "[1,,2]"},
-             {"n_open", "{\"a\":["},  {"n_number", "-"}, {"n_number2", "1."}, {"n_trailing", "[1]]"}, {"n_key", "{a:1}"}};
+    files = {{"y_array", "[1, 2.5e3, null, true, \"\\u00e9\"]"},
+             {"y_object", "{\"a\": {}}"},
+             {"n_comma", "[1,,2]"},
+             {"n_open", "{\"a\":["},
+             {"n_number", "-"},
+             {"n_number2", "1."},
+             {"n_trailing", "[1]]"},
+             {"n_key", "{a:1}"}};
   }
   int checked = 0;
   for (bool wanted : {false, true}) {
     Codec codec({{"v", TypeId::kVarchar}, {"w", TypeId::kInteger}}, {wanted ? 0 : 1});
     for (auto& [name, text] : files) {
       std::string reason = codec.Reason("{\"v\":" + text + "}");
-      if (name[0] == 'y') {
-        EXPECT_EQ(reason, "") << name;
-      }
+      if (name[0] == 'y') { EXPECT_EQ(reason, "") << name; }
       // These two are bad only as whole texts.
       if (name[0] == 'n' && name.find("n_structure_no_data") == std::string::npos) {
         EXPECT_NE(reason, "") << name << wanted;
@@ -225,15 +234,31 @@ TEST(Json, TestSuite) {
 }
 
 std::string RandomString(Random& random) {
-  static const char* kPieces[] = {"a", "Z", "\"", "\\", "\n", "\x01", "\xC3\xA9", "\xE4\xB8\xAD", "\xF0\x9F\x98\x80", "/", " ", "plain text of some length"};
+  static const char* kPieces[] = {"a",
+                                  "Z",
+                                  "\"",
+                                  "\\",
+                                  "\n",
+                                  "\x01",
+                                  "\xC3\xA9",
+                                  "\xE4\xB8\xAD",
+                                  "\xF0\x9F\x98\x80",
+                                  "/",
+                                  " ",
+                                  "plain text of some length"};
   std::string s;
   for (uint64_t n = random.Below(8); n > 0; n--) s += kPieces[random.Below(12)];
   return s;
 }
 
 TEST(Json, RandomRowsComeBackTheSame) {
-  Schema schema = {{"i", TypeId::kBigInt}, {"d", TypeId::kDouble}, {"s", TypeId::kVarchar}, {"t", TypeId::kTimestamp},
-                   {"b", TypeId::kBoolean}, {"n", Type::Decimal(18, 4)}, {"l", Type::List(TypeId::kVarchar)}};
+  Schema schema = {{"i", TypeId::kBigInt},
+                   {"d", TypeId::kDouble},
+                   {"s", TypeId::kVarchar},
+                   {"t", TypeId::kTimestamp},
+                   {"b", TypeId::kBoolean},
+                   {"n", Type::Decimal(18, 4)},
+                   {"l", Type::List(TypeId::kVarchar)}};
   Codec codec(schema);
   for (uint64_t seed = 1; seed <= 50; seed++) {
     Random random(seed);
@@ -256,7 +281,8 @@ TEST(Json, RandomRowsComeBackTheSame) {
       in.columns[2].Values<StringRef>()[r] = StringRef(strings.back());
       in.columns[3].Values<int64_t>()[r] = static_cast<int64_t>(random.Below(253'402'300'800'000'000ull));
       in.columns[4].Values<uint8_t>()[r] = random.Below(2);
-      in.columns[5].Values<int64_t>()[r] = static_cast<int64_t>(random.Below(1'000'000'000'000'000'000ull)) * (random.Below(2) ? 1 : -1);
+      in.columns[5].Values<int64_t>()[r] =
+          static_cast<int64_t>(random.Below(1'000'000'000'000'000'000ull)) * (random.Below(2) ? 1 : -1);
       in.columns[6].Values<ListEntry>()[r] = {r * 3, random.Below(4)};
       for (int k = 0; k < 3; k++) {
         strings.push_back(RandomString(random));
@@ -288,10 +314,14 @@ TEST(Json, RandomRowsComeBackTheSame) {
 // Bytes changed, dropped and doubled at random: a row or a reason, never a crash (run under asan), and whatever is
 // taken encodes to something that is taken again.
 TEST(Json, MutatedRecordsNeverCrash) {
-  Schema schema = {{"id", TypeId::kInteger}, {"r", Type::Struct({{"a", TypeId::kVarchar}, {"l", Type::List(TypeId::kDouble)}})},
-                   {"ts", TypeId::kTimestamp}, {"m", Type::Map(TypeId::kVarchar, TypeId::kBigInt)}, {"raw", TypeId::kVarchar}};
+  Schema schema = {{"id", TypeId::kInteger},
+                   {"r", Type::Struct({{"a", TypeId::kVarchar}, {"l", Type::List(TypeId::kDouble)}})},
+                   {"ts", TypeId::kTimestamp},
+                   {"m", Type::Map(TypeId::kVarchar, TypeId::kBigInt)},
+                   {"raw", TypeId::kVarchar}};
   Codec codec(schema), again(schema);
-  const std::string good = R"({"id":12,"skip":{"x":[1,2,{"y":"\u00e9"}]},"r":{"a":"te\"xt","l":[1.5,2,-3e5]},"ts":"2024-01-15T10:30:00Z","m":{"k":1,"j":2},"raw":{"deep":[[],{}]}})";
+  const std::string good =
+      R"({"id":12,"skip":{"x":[1,2,{"y":"\u00e9"}]},"r":{"a":"te\"xt","l":[1.5,2,-3e5]},"ts":"2024-01-15T10:30:00Z","m":{"k":1,"j":2},"raw":{"deep":[[],{}]}})";
   ASSERT_EQ(codec.Reason(good), "");
   int taken = 0;
   for (uint64_t seed = 1; seed <= 20'000; seed++) {
@@ -326,8 +356,10 @@ TEST(Json, MutatedRecordsNeverCrash) {
 
 TEST(Json, NaughtyStringsComeBack) {
   const char* shared = getenv("TAILRACE_TEST_DATA");
-  std::ifstream in(std::string(shared ? shared : "../shared/data") + "/messy/naughty_strings/blns.txt", std::ios::binary);
-  std::vector<std::string> lines = {"", "undefined", "\xE2\x80\xAE", "'; DROP TABLE users", "\\u0000", std::string("a\0b", 3)};
+  std::ifstream in(std::string(shared ? shared : "../shared/data") + "/messy/naughty_strings/blns.txt",
+                   std::ios::binary);
+  std::vector<std::string> lines = {"",        "undefined",           "\xE2\x80\xAE", "'; DROP TABLE users",
+                                    "\\u0000", std::string("a\0b", 3)};
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   Codec codec({{"c", TypeId::kVarchar}});
   auto arena = std::make_shared<Arena>();

@@ -16,10 +16,10 @@ namespace {
 struct Slot {
   std::string name;
   Type type;
-  Column* column = nullptr;       // of the batch being filled
-  uint64_t capacity = 0;          // of a list's child
-  std::vector<Slot> children;     // struct: fields; list: the element; map: key and value
-  uint64_t seen_in = 0;           // the object (by its number) that last had this field
+  Column* column = nullptr;    // of the batch being filled
+  uint64_t capacity = 0;       // of a list's child
+  std::vector<Slot> children;  // struct: fields; list: the element; map: key and value
+  uint64_t seen_in = 0;        // the object (by its number) that last had this field
   bool has_nulls = false;
   // Objects of one kind come with the same fields in the same order: for each position in the object the field that
   // was there last, so that finding it again is one comparison.
@@ -127,7 +127,8 @@ class JsonDecoder final : public Decoder {
   std::string Reason() const {
     if (path_.empty()) return walk_.reason;
     std::string name;
-    for (auto it = path_.rbegin(); it != path_.rend(); ++it) name += (it == path_.rbegin() || (*it)[0] == '[' ? "" : ".") + *it;
+    for (auto it = path_.rbegin(); it != path_.rend(); ++it)
+      name += (it == path_.rbegin() || (*it)[0] == '[' ? "" : ".") + *it;
     return "field " + name + ": " + walk_.reason;
   }
 
@@ -153,7 +154,8 @@ class JsonDecoder final : public Decoder {
 
   /// REQUIRES: at '{'.
   bool Object(Slot& object, uint64_t row, int depth) {
-    if (depth > options_.max_depth) return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
+    if (depth > options_.max_depth)
+      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
     walk_.token++;
     uint64_t number = ++objects_;
     size_t found = 0;
@@ -354,7 +356,8 @@ class JsonDecoder final : public Decoder {
 
   bool Array(Slot& slot, uint64_t row, int depth) {
     if (walk_.Peek() != '[') return walk_.Expected(slot.type.ToString());
-    if (depth > options_.max_depth) return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
+    if (depth > options_.max_depth)
+      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
     walk_.token++;
     Column& list = *slot.column;
     uint64_t first = list.list_size;
@@ -385,7 +388,8 @@ class JsonDecoder final : public Decoder {
 
   bool Map(Slot& slot, uint64_t row, int depth) {
     if (walk_.Peek() != '{') return walk_.Expected(slot.type.ToString());
-    if (depth > options_.max_depth) return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
+    if (depth > options_.max_depth)
+      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
     walk_.token++;
     Column& list = *slot.column;
     uint64_t first = list.list_size;

@@ -185,8 +185,16 @@ class JsonEncoder final : public Encoder {
         *p_++ = '"';
         return;
       }
-      case TypeId::kDate: *p_++ = '"'; p_ = WriteDate(p_, column.Values<int32_t>()[row]); *p_++ = '"'; return;
-      case TypeId::kTime: *p_++ = '"'; p_ = WriteTime(p_, column.Values<int64_t>()[row]); *p_++ = '"'; return;
+      case TypeId::kDate:
+        *p_++ = '"';
+        p_ = WriteDate(p_, column.Values<int32_t>()[row]);
+        *p_++ = '"';
+        return;
+      case TypeId::kTime:
+        *p_++ = '"';
+        p_ = WriteTime(p_, column.Values<int64_t>()[row]);
+        *p_++ = '"';
+        return;
       case TypeId::kTimestamp:
       case TypeId::kTimestampTz:
         *p_++ = '"';
@@ -194,7 +202,11 @@ class JsonEncoder final : public Encoder {
                             column.type.id == TypeId::kTimestampTz);
         *p_++ = '"';
         return;
-      case TypeId::kInterval: *p_++ = '"'; p_ = WriteInterval(p_, column.Values<Interval>()[row]); *p_++ = '"'; return;
+      case TypeId::kInterval:
+        *p_++ = '"';
+        p_ = WriteInterval(p_, column.Values<Interval>()[row]);
+        *p_++ = '"';
+        return;
       case TypeId::kUuid: {
         __int128 value;
         memcpy(&value, column.Values<char>() + row * 16, 16);

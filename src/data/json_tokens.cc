@@ -18,11 +18,12 @@ JsonIndexer::~JsonIndexer() = default;
 bool JsonIndexer::Index(std::string_view text, std::string* reason) {
   if (text.size() > capacity_ || !impl_->parser) {
     capacity_ = std::max<size_t>(text.size() * 2, 4096);
-    auto error = simdjson::get_active_implementation()->create_dom_parser_implementation(capacity_, 1024, impl_->parser);
+    auto error =
+        simdjson::get_active_implementation()->create_dom_parser_implementation(capacity_, 1024, impl_->parser);
     CHECK(error == simdjson::SUCCESS);
   }
-  auto error = impl_->parser->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(),
-                                     simdjson::stage1_mode::regular);
+  auto error =
+      impl_->parser->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(), simdjson::stage1_mode::regular);
   switch (error) {
     case simdjson::SUCCESS: break;
     case simdjson::EMPTY: *reason = "the record is empty"; return false;

@@ -1,5 +1,6 @@
 #pragma once
-// The types of columns: DuckDB's, because its bound expressions run over our batches without a copy (docs/decisions/0003).
+// The types of columns: DuckDB's, because its bound expressions run over our batches without a copy
+// (docs/decisions/0003).
 
 #include <cstdint>
 #include <string>

@@ -332,8 +332,7 @@ bool ParseTimestamp(std::string_view text, int64_t* micros) {
     if ((*p != 'T' && *p != ' ' && *p != 't') || end - p < 2) return false;
     p++;
     if (!TimePart(&p, end, &time)) return false;
-    if (p < end && !(end - p == 1 && *p == 'Z') &&
-        !ZonePart(std::string_view(p, static_cast<size_t>(end - p)), &zone))
+    if (p < end && !(end - p == 1 && *p == 'Z') && !ZonePart(std::string_view(p, static_cast<size_t>(end - p)), &zone))
       return false;
   }
   *micros = days * kMicrosPerDay + time - zone * kMicrosPerSecond;
@@ -350,7 +349,9 @@ bool ParseUuid(std::string_view text, __int128* value) {
       if (text.size() != 36 || (i != 8 && i != 13 && i != 18 && i != 23)) return false;
       continue;
     }
-    unsigned d = IsDigit(c) ? static_cast<unsigned>(c - '0') : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10) : 16;
+    unsigned d = IsDigit(c)             ? static_cast<unsigned>(c - '0')
+                 : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10)
+                                        : 16;
     if (d == 16) return false;
     v = v << 4 | d;
     if (++digits > 32) return false;
@@ -412,7 +413,12 @@ bool DecodeBase64(std::string_view text, std::string* bytes) {
   uint32_t bits = 0;
   int count = 0;
   for (char c : text) {
-    int d = c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : IsDigit(c) ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
+    int d = c >= 'A' && c <= 'Z'   ? c - 'A'
+            : c >= 'a' && c <= 'z' ? c - 'a' + 26
+            : IsDigit(c)           ? c - '0' + 52
+            : c == '+'             ? 62
+            : c == '/'             ? 63
+                                   : -1;
     if (d < 0) return false;
     bits = bits << 6 | static_cast<uint32_t>(d);
     count += 6;

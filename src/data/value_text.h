@@ -21,12 +21,12 @@ bool ParseDouble(std::string_view text, double* value);  // also NaN, Infinity, 
 /// Unscaled; digits beyond the scale are rounded half up (away from zero) as Flink does; false where more than `width`
 /// digits would be needed.
 bool ParseDecimal(std::string_view text, int width, int scale, __int128* unscaled);
-bool ParseDate(std::string_view text, int32_t* days);     // 2024-01-15
-bool ParseTime(std::string_view text, int64_t* micros);   // 10:30, 10:30:00, 10:30:00.123456
+bool ParseDate(std::string_view text, int32_t* days);    // 2024-01-15
+bool ParseTime(std::string_view text, int64_t* micros);  // 10:30, 10:30:00, 10:30:00.123456
 /// 2024-01-15 10:30:00.123, 2024-01-15T10:30:00Z, 2024-01-15T10:30+02:00, 2024-01-15. With an offset: the instant in
 /// UTC. Digits below a microsecond are cut off.
 bool ParseTimestamp(std::string_view text, int64_t* micros);
-bool ParseUuid(std::string_view text, __int128* value);   // as DuckDB keeps it
+bool ParseUuid(std::string_view text, __int128* value);  // as DuckDB keeps it
 /// Parts of "1 year 2 months 3 days 04:05:06.7", "90 seconds", "5 MINUTE".
 bool ParseInterval(std::string_view text, Interval* value);
 

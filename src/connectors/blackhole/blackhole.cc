@@ -17,7 +17,11 @@ class BlackholeSink final : public stream::Sink {
 }  // namespace
 
 const ConnectorSpec& BlackholeConnector() {
-  static const ConnectorSpec spec = {"blackhole", "takes every row and keeps none", {}, nullptr, nullptr,
+  static const ConnectorSpec spec = {"blackhole",
+                                     "takes every row and keeps none",
+                                     {},
+                                     nullptr,
+                                     nullptr,
                                      [](SinkArguments) -> Result<std::unique_ptr<stream::Sink>> {
                                        return std::unique_ptr<stream::Sink>(std::make_unique<BlackholeSink>());
                                      }};

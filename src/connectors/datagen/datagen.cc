@@ -19,7 +19,8 @@ constexpr OptionSpec kOptions[] = {
     {"rows-per-second", OptionType::kInt, false, "10000", "", "0: as fast as the job takes them"},
     {"number-of-rows", OptionType::kInt, false, "", "", "then the source ends; default: it never does"},
     {"seed", OptionType::kInt, false, "1", "", "same seed, same rows"},
-    {"fields.*.kind", OptionType::kChoice, false, "random", "random|sequence", "sequence: from start to end, one a row"},
+    {"fields.*.kind", OptionType::kChoice, false, "random", "random|sequence",
+     "sequence: from start to end, one a row"},
     {"fields.*.min", OptionType::kString, false, "", "", "least random value"},
     {"fields.*.max", OptionType::kString, false, "", "", "greatest random value"},
     {"fields.*.max-past", OptionType::kDuration, false, "0 s", "", "times: up to so long before now"},
@@ -45,7 +46,7 @@ struct Generator {
   int64_t start = 0, step = 1;
   int64_t last = std::numeric_limits<int64_t>::max();  // of a sequence
   int64_t min = 0;
-  uint64_t range = 0;     // max - min + 1; 0: all 64 bits
+  uint64_t range = 0;  // max - min + 1; 0: all 64 bits
   double real_min = 0, real_range = 1;
   int64_t length = 100;
   bool variable_length = false;
@@ -64,7 +65,8 @@ Result<int64_t> ReadBound(const OptionValues& options, const std::string& name, 
   alignas(16) char value[16] = {};
   column.type = type;
   column.data = value;
-  if (!data::CastText(text, column, 0)) return options.Wrong(name, "expected " + type.ToString() + ", found '" + text + "'");
+  if (!data::CastText(text, column, 0))
+    return options.Wrong(name, "expected " + type.ToString() + ", found '" + text + "'");
   switch (type.ValueSize()) {
     case 1: return static_cast<int64_t>(column.Values<int8_t>()[0]);
     case 2: return static_cast<int64_t>(column.Values<int16_t>()[0]);
@@ -73,7 +75,8 @@ Result<int64_t> ReadBound(const OptionValues& options, const std::string& name, 
   }
 }
 
-Result<Generator> MakeGenerator(const OptionValues& options, const std::string& path, const data::Type& type, uint64_t seed) {
+Result<Generator> MakeGenerator(const OptionValues& options, const std::string& path, const data::Type& type,
+                                uint64_t seed) {
   Generator g;
   g.type = type;
   uint64_t hash = seed;
@@ -129,7 +132,8 @@ Result<Generator> MakeGenerator(const OptionValues& options, const std::string& 
       if (g.real_range < 0) return options.Wrong(prefix + "max", "is below the least value");
       break;
     case data::TypeId::kStruct:
-      for (const data::Field& f : type.children) g.children.push_back(TRY(MakeGenerator(options, path + "." + f.name, f.type, seed)));
+      for (const data::Field& f : type.children)
+        g.children.push_back(TRY(MakeGenerator(options, path + "." + f.name, f.type, seed)));
       break;
     case data::TypeId::kList:
       g.children.push_back(TRY(MakeGenerator(options, path + ".element", type.children[0].type, seed)));
@@ -206,7 +210,8 @@ void Fill(const Generator& g, uint64_t first, uint64_t rows, int64_t now_us, dat
           column.Values<data::StringRef>()[i] = arena.Copy({text, static_cast<size_t>(end - text)});
           continue;
         }
-        int64_t length = g.variable_length && g.length ? 1 + static_cast<int64_t>(r % static_cast<uint64_t>(g.length)) : g.length;
+        int64_t length =
+            g.variable_length && g.length ? 1 + static_cast<int64_t>(r % static_cast<uint64_t>(g.length)) : g.length;
         char* text = static_cast<char*>(arena.Allocate(static_cast<size_t>(length)));
         for (int64_t k = 0; k < length; k++) {
           if (k % 16 == 0) r = Mix(r);
@@ -216,18 +221,21 @@ void Fill(const Generator& g, uint64_t first, uint64_t rows, int64_t now_us, dat
       }
       break;
     case data::TypeId::kTime:
-      for (uint64_t i = 0; i < rows; i++) column.Values<int64_t>()[i] = static_cast<int64_t>(random(i) % 86'400'000'000ull);
+      for (uint64_t i = 0; i < rows; i++)
+        column.Values<int64_t>()[i] = static_cast<int64_t>(random(i) % 86'400'000'000ull);
       break;
     case data::TypeId::kTimestamp:
     case data::TypeId::kTimestampTz:
       for (uint64_t i = 0; i < rows; i++) {
         column.Values<int64_t>()[i] =
-            g.sequence ? number(i)
-                       : now_us - (g.max_past_us ? static_cast<int64_t>(random(i) % static_cast<uint64_t>(g.max_past_us)) : 0);
+            g.sequence
+                ? number(i)
+                : now_us - (g.max_past_us ? static_cast<int64_t>(random(i) % static_cast<uint64_t>(g.max_past_us)) : 0);
       }
       break;
     case data::TypeId::kStruct:
-      for (size_t c = 0; c < g.children.size(); c++) Fill(g.children[c], first, rows, now_us, arena, column.children[c]);
+      for (size_t c = 0; c < g.children.size(); c++)
+        Fill(g.children[c], first, rows, now_us, arena, column.children[c]);
       break;
     case data::TypeId::kList: {
       auto length = static_cast<uint64_t>(g.length);
@@ -271,7 +279,8 @@ class DatagenSource final : public stream::Source {
   Status Open(const std::string& position) override {
     if (!position.empty()) {
       auto json = nlohmann::json::parse(position, nullptr, false);
-      if (!json.is_object() || json.value("v", 0) != 1) return Corrupt("not a datagen position: " + position.substr(0, 80));
+      if (!json.is_object() || json.value("v", 0) != 1)
+        return Corrupt("not a datagen position: " + position.substr(0, 80));
       next_ = json.value("row", int64_t{0});
     }
     first_ = next_;
@@ -333,8 +342,8 @@ Status Check(const sql::Table& table, const OptionValues& options) {
   for (const auto& [name, value] : options.WithPrefix("fields.")) {
     std::string field = name.substr(0, name.find('.'));
     if (data::FindField(table.physical_schema(), field) < 0)
-      return options.Wrong("fields." + name, "the table has no column '" + field + "'; " +
-                                                 data::DescribeFields(table.physical_schema()));
+      return options.Wrong("fields." + name,
+                           "the table has no column '" + field + "'; " + data::DescribeFields(table.physical_schema()));
   }
   if (options.Int("rows-per-second") < 0) return options.Wrong("rows-per-second", "expected 0 or more");
   return Ok();
@@ -343,7 +352,10 @@ Status Check(const sql::Table& table, const OptionValues& options) {
 }  // namespace
 
 const ConnectorSpec& DatagenConnector() {
-  static const ConnectorSpec spec = {"datagen", "made-up rows, the same for the same seed", kOptions, &Check,
+  static const ConnectorSpec spec = {"datagen",
+                                     "made-up rows, the same for the same seed",
+                                     kOptions,
+                                     &Check,
                                      [](SourceArguments arguments) -> Result<std::unique_ptr<stream::Source>> {
                                        const stream::ScanSpec& scan = arguments.scan;
                                        auto source = std::make_unique<DatagenSource>(std::move(arguments));

@@ -203,7 +203,8 @@ void WriteVector(const data::Column& column, uint64_t first, uint64_t rows, duck
           out[i] = {0, 0};
           continue;
         }
-        for (uint64_t k = 0; k < entries[i].length; k++) selection.push_back(static_cast<uint32_t>(entries[i].offset + k));
+        for (uint64_t k = 0; k < entries[i].length; k++)
+          selection.push_back(static_cast<uint32_t>(entries[i].offset + k));
         out[i] = {at, entries[i].length};
         at += entries[i].length;
       }
@@ -275,7 +276,8 @@ data::Column ReadVector(duckdb_vector vector, duckdb_logical_type logical, const
     case TypeId::kStruct:
       for (size_t c = 0; c < type.children.size(); c++) {
         auto child = duckdb_struct_type_child_type(logical, c);
-        column.children[c] = ReadVector(duckdb_struct_vector_get_child(vector, c), child, type.children[c].type, rows, arena);
+        column.children[c] =
+            ReadVector(duckdb_struct_vector_get_child(vector, c), child, type.children[c].type, rows, arena);
         duckdb_destroy_logical_type(&child);
       }
       return column;
@@ -295,8 +297,10 @@ data::Column ReadVector(duckdb_vector vector, duckdb_logical_type logical, const
       duckdb_vector entries = duckdb_list_vector_get_child(vector);
       auto key = duckdb_map_type_key_type(logical), value = duckdb_map_type_value_type(logical);
       const auto& entry = type.children[0].type.children;
-      column.children[0].children[0] = ReadVector(duckdb_struct_vector_get_child(entries, 0), key, entry[0].type, size, arena);
-      column.children[0].children[1] = ReadVector(duckdb_struct_vector_get_child(entries, 1), value, entry[1].type, size, arena);
+      column.children[0].children[0] =
+          ReadVector(duckdb_struct_vector_get_child(entries, 0), key, entry[0].type, size, arena);
+      column.children[0].children[1] =
+          ReadVector(duckdb_struct_vector_get_child(entries, 1), value, entry[1].type, size, arena);
       duckdb_destroy_logical_type(&key);
       duckdb_destroy_logical_type(&value);
       return column;

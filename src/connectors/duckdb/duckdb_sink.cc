@@ -23,7 +23,8 @@ namespace {
 
 constexpr OptionSpec kOptions[] = {
     {"path", OptionType::kString, true, "", "", "the DuckDB file, made where missing"},
-    {"table", OptionType::kString, false, "", "", "TABLE or SCHEMA.TABLE, made where missing; default: the table's name here"},
+    {"table", OptionType::kString, false, "", "",
+     "TABLE or SCHEMA.TABLE, made where missing; default: the table's name here"},
     {"sink.parallelism", OptionType::kInt, false, "", "", "accepted for Flink's sake"},
 };
 
@@ -83,11 +84,15 @@ class DuckdbSink final : public stream::Sink {
     for (const data::Type& type : types_) logical_.push_back(ToLogicalType(type));
     chunk_ = duckdb_create_data_chunk(logical_.data(), logical_.size());
     Status table = MakeTable();
-    if (!table.ok()) return std::move(table).error().Context("table " + table_.name + " in " + path_).At(options_.Where("table"));
+    if (!table.ok())
+      return std::move(table).error().Context("table " + table_.name + " in " + path_).At(options_.Where("table"));
     TRY(Run("CREATE SCHEMA IF NOT EXISTS _tailrace"));
-    TRY(Run("CREATE TABLE IF NOT EXISTS _tailrace.epochs (job VARCHAR, sink VARCHAR, epoch UBIGINT, PRIMARY KEY (job, sink))"));
-    QueryResult found = TRY(store_->Query("SELECT epoch FROM _tailrace.epochs WHERE job = " + QuoteLiteral(job_) +
-                                              " AND sink = " + QuoteLiteral(id_), {}));
+    TRY(
+        Run("CREATE TABLE IF NOT EXISTS _tailrace.epochs (job VARCHAR, sink VARCHAR, epoch UBIGINT, PRIMARY KEY (job, "
+            "sink))"));
+    QueryResult found = TRY(store_->Query(
+        "SELECT epoch FROM _tailrace.epochs WHERE job = " + QuoteLiteral(job_) + " AND sink = " + QuoteLiteral(id_),
+        {}));
     stored_epoch_ = found.rows.empty() ? 0 : strtoull(found.rows[0][0]->c_str(), nullptr, 10);
     return Ok();
   }
@@ -97,8 +102,9 @@ class DuckdbSink final : public stream::Sink {
     if (keys_.empty() && batch.kinds) {
       for (uint32_t row = 0; row < batch.rows; row++)
         if (batch.kinds[row] != data::RowKind::kInsert)
-          return Error(ErrorCode::kUnsupported, "table " + table_.name + " takes only new rows, and the query also changes (" +
-                                                    std::string(data::RowKindName(batch.kinds[row])) + ") rows it gave before")
+          return Error(ErrorCode::kUnsupported,
+                       "table " + table_.name + " takes only new rows, and the query also changes (" +
+                           std::string(data::RowKindName(batch.kinds[row])) + ") rows it gave before")
               .At(table_.where)
               .Remedy("declare a PRIMARY KEY (...) NOT ENFORCED, so that rows replace earlier ones");
     }
@@ -120,7 +126,8 @@ class DuckdbSink final : public stream::Sink {
     std::vector<data::Batch> batches;
     for (BytesView rest = prepared; !rest.empty();) {
       auto batch = data::ReadBatchBytes(&rest, types_);
-      if (!batch.ok()) return std::move(batch).error().Context("epoch " + std::to_string(epoch) + " of table " + table_.name);
+      if (!batch.ok())
+        return std::move(batch).error().Context("epoch " + std::to_string(epoch) + " of table " + table_.name);
       batches.push_back(std::move(batch).value());
     }
     Status applied = Apply(epoch, batches, true);
@@ -141,8 +148,8 @@ class DuckdbSink final : public stream::Sink {
   Status Discard(uint64_t last_committed) override {
     pending_.clear();
     if (stored_epoch_ <= last_committed) return Ok();
-    TRY(Run("UPDATE _tailrace.epochs SET epoch = " + std::to_string(last_committed) + " WHERE job = " + QuoteLiteral(job_) +
-            " AND sink = " + QuoteLiteral(id_)));
+    TRY(Run("UPDATE _tailrace.epochs SET epoch = " + std::to_string(last_committed) +
+            " WHERE job = " + QuoteLiteral(job_) + " AND sink = " + QuoteLiteral(id_)));
     stored_epoch_ = last_committed;
     return Ok();
   }
@@ -153,8 +160,8 @@ class DuckdbSink final : public stream::Sink {
     TRY(Run("BEGIN TRANSACTION"));
     Status applied = keys_.empty() ? Append(batches) : Upsert(batches);
     if (applied.ok() && keep)
-      applied = Run("INSERT OR REPLACE INTO _tailrace.epochs VALUES (" + QuoteLiteral(job_) + ", " + QuoteLiteral(id_) + ", " +
-                    std::to_string(epoch) + ")");
+      applied = Run("INSERT OR REPLACE INTO _tailrace.epochs VALUES (" + QuoteLiteral(job_) + ", " + QuoteLiteral(id_) +
+                    ", " + std::to_string(epoch) + ")");
     if (applied.ok() && keep) applied = Run("COMMIT");
     if (!applied.ok() || !keep) (void)Run("ROLLBACK");
     return applied;
@@ -193,8 +200,9 @@ class DuckdbSink final : public stream::Sink {
   }
 
   /// By halves: rows `first` to `last` that DuckDB takes go to `kept`.
-  Status SortOut(uint64_t epoch, const data::Batch& batch, uint32_t first, uint32_t last, const std::shared_ptr<data::Arena>& arena,
-                 std::vector<uint32_t>* kept, std::vector<stream::BadRecord>* refused) {
+  Status SortOut(uint64_t epoch, const data::Batch& batch, uint32_t first, uint32_t last,
+                 const std::shared_ptr<data::Arena>& arena, std::vector<uint32_t>* kept,
+                 std::vector<stream::BadRecord>* refused) {
     std::vector<uint32_t> rows;
     for (uint32_t r = first; r < last; r++) rows.push_back(r);
     Status taken = Apply(epoch, {data::Gather(batch, rows.data(), static_cast<uint32_t>(rows.size()), arena)}, false);
@@ -209,7 +217,12 @@ class DuckdbSink final : public stream::Sink {
       auto encoder = TRY(data::MakeEncoder("json", format));
       std::vector<BytesView> values;
       TRY(encoder->Encode(data::Gather(batch, rows.data(), 1, arena), &values));
-      refused->push_back({"table " + table_.name + ": " + taken.error().message(), "sink", {name_.Sql(), 0}, -1, -1, "",
+      refused->push_back({"table " + table_.name + ": " + taken.error().message(),
+                          "sink",
+                          {name_.Sql(), 0},
+                          -1,
+                          -1,
+                          "",
                           std::string(values.at(0))});
       return Ok();
     }
@@ -246,8 +259,8 @@ class DuckdbSink final : public stream::Sink {
     }
     TRY(Run(ddl + ")"));
     // An older table of that name must have the columns, and the key where rows replace each other.
-    TRY(Probe("INSERT " + std::string(keys_.empty() ? "" : "OR REPLACE ") + "INTO " + name_.Sql() + " (" + ColumnList() +
-              ") SELECT " + ColumnList() + " FROM " + name_.Sql()));
+    TRY(Probe("INSERT " + std::string(keys_.empty() ? "" : "OR REPLACE ") + "INTO " + name_.Sql() + " (" +
+              ColumnList() + ") SELECT " + ColumnList() + " FROM " + name_.Sql()));
     return Ok();
   }
 
@@ -289,7 +302,8 @@ class DuckdbSink final : public stream::Sink {
       return CloseAppender(appender, FromAppender(appender));
     Status status = Ok();
     for (const data::Field& f : schema_)
-      if (status.ok() && duckdb_appender_add_column(appender, f.name.c_str()) != DuckDBSuccess) status = FromAppender(appender);
+      if (status.ok() && duckdb_appender_add_column(appender, f.name.c_str()) != DuckDBSuccess)
+        status = FromAppender(appender);
     for (const data::Batch& batch : batches)
       if (status.ok()) status = FillAndAppend(appender, batch);
     return CloseAppender(appender, std::move(status));
@@ -306,7 +320,8 @@ class DuckdbSink final : public stream::Sink {
       for (uint32_t row = 0; row < batches[b].rows; row++) {
         if (!Key(batches[b], row, &key)) {
           if (null_keys_++ == 0)
-            LogWarning("duckdb", "job " + job_ + ", table " + table_.name + ": rows with a NULL in the primary key are dropped");
+            LogWarning("duckdb",
+                       "job " + job_ + ", table " + table_.name + ": rows with a NULL in the primary key are dropped");
           continue;
         }
         last[key] = {b, row};
@@ -329,25 +344,28 @@ class DuckdbSink final : public stream::Sink {
       TRY(RunOver("DELETE FROM " + name_.Sql() + " t USING changes c WHERE " + condition, batches, deleted));
     }
     if (replaced_count)
-      TRY(RunOver("INSERT OR REPLACE INTO " + name_.Sql() + " (" + ColumnList() + ") SELECT " + ColumnList() + " FROM changes",
-                  batches, replaced));
+      TRY(RunOver(
+          "INSERT OR REPLACE INTO " + name_.Sql() + " (" + ColumnList() + ") SELECT " + ColumnList() + " FROM changes",
+          batches, replaced));
     return Ok();
   }
 
   /// The statement with the rows chosen as the table `changes`.
-  Status RunOver(const std::string& sql, const std::vector<data::Batch>& batches, std::vector<std::vector<uint32_t>>& rows) {
+  Status RunOver(const std::string& sql, const std::vector<data::Batch>& batches,
+                 std::vector<std::vector<uint32_t>>& rows) {
     std::vector<const char*> names;
     for (const data::Field& f : schema_) names.push_back(f.name.c_str());
     duckdb_appender appender = nullptr;
-    if (duckdb_appender_create_query(connection_, sql.c_str(), logical_.size(), logical_.data(), "changes", names.data(),
-                                     &appender) != DuckDBSuccess)
+    if (duckdb_appender_create_query(connection_, sql.c_str(), logical_.size(), logical_.data(), "changes",
+                                     names.data(), &appender) != DuckDBSuccess)
       return CloseAppender(appender, FromAppender(appender));
     Status status = Ok();
     for (size_t b = 0; b < batches.size() && status.ok(); b++) {
       if (rows[b].empty()) continue;
       std::sort(rows[b].begin(), rows[b].end());
       auto arena = std::make_shared<data::Arena>();
-      status = FillAndAppend(appender, data::Gather(batches[b], rows[b].data(), static_cast<uint32_t>(rows[b].size()), arena));
+      status = FillAndAppend(appender,
+                             data::Gather(batches[b], rows[b].data(), static_cast<uint32_t>(rows[b].size()), arena));
     }
     return CloseAppender(appender, std::move(status));
   }
@@ -398,11 +416,13 @@ Status Check(const sql::Table& table, const OptionValues& options) {
   for (const std::string& column : table.primary_key) {
     int index = data::FindField(schema, column);
     if (index < 0)
-      return Error(ErrorCode::kInvalidArgument, "the primary key of table " + table.name + " names the unknown column " + column)
+      return Error(ErrorCode::kInvalidArgument,
+                   "the primary key of table " + table.name + " names the unknown column " + column)
           .At(table.where);
     data::TypeId id = schema[static_cast<size_t>(index)].type.id;
     if (id == data::TypeId::kStruct || id == data::TypeId::kList || id == data::TypeId::kMap)
-      return Error(ErrorCode::kUnsupported, "the primary key of table " + table.name + " has the nested column " + column)
+      return Error(ErrorCode::kUnsupported,
+                   "the primary key of table " + table.name + " has the nested column " + column)
           .At(table.where);
   }
   return Ok();
@@ -412,7 +432,11 @@ Status Check(const sql::Table& table, const OptionValues& options) {
 
 const ConnectorSpec& DuckdbConnector() {
   static const ConnectorSpec spec = {
-      "duckdb", "a table of a DuckDB file: rows appended, or replaced by primary key", kOptions, &Check, nullptr,
+      "duckdb",
+      "a table of a DuckDB file: rows appended, or replaced by primary key",
+      kOptions,
+      &Check,
+      nullptr,
       [](SinkArguments arguments) -> Result<std::unique_ptr<stream::Sink>> {
         std::string path = ResolvePath(arguments.context, arguments.options.String("path"));
         return std::unique_ptr<stream::Sink>(std::make_unique<DuckdbSink>(std::move(arguments), std::move(path)));

@@ -129,7 +129,8 @@ class StoreImpl final : public Store {
   Status Checkpoint() override { return Execute("CHECKPOINT"); }
 
  private:
-  static Status Run(duckdb_connection connection, const std::string& sql, const QueryOptions& options, QueryResult* out) {
+  static Status Run(duckdb_connection connection, const std::string& sql, const QueryOptions& options,
+                    QueryResult* out) {
     Extracted statements;
     idx_t count = duckdb_extract_statements(connection, sql.c_str(), &statements.handle);
     if (count == 0) {
@@ -168,8 +169,7 @@ class StoreImpl final : public Store {
       for (idx_t c = 0; c < duckdb_column_count(&result); c++) {
         logical.push_back(duckdb_column_logical_type(&result, c));
         auto type = FromLogicalType(logical.back());
-        if (!type.ok())
-          return std::move(type).error().Context("column " + std::string(duckdb_column_name(&result, c)));
+        if (!type.ok()) return std::move(type).error().Context("column " + std::string(duckdb_column_name(&result, c)));
         schema.push_back({duckdb_column_name(&result, c), *type});
       }
     }
@@ -215,7 +215,8 @@ class StoreImpl final : public Store {
     data::Batch batch;
     batch.rows = static_cast<uint32_t>(rows);
     for (size_t c = 0; c < schema.size(); c++)
-      batch.columns.push_back(ReadVector(duckdb_data_chunk_get_vector(chunk, c), logical[c], schema[c].type, rows, arena));
+      batch.columns.push_back(
+          ReadVector(duckdb_data_chunk_get_vector(chunk, c), logical[c], schema[c].type, rows, arena));
     if (options.json) {
       std::vector<BytesView> values;
       TRY(encoder.Encode(batch, &values));

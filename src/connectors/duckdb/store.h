@@ -13,10 +13,10 @@
 namespace tailrace::connectors {
 
 struct QueryOptions {
-  uint64_t row_limit = 10'000;     // rows beyond are not fetched; QueryResult::truncated then
-  int64_t timeout_ms = 60'000;     // the query is interrupted (kTimeout); 0 = no limit
-  bool text = true;                // fill QueryResult::rows
-  bool json = true;                // fill QueryResult::json
+  uint64_t row_limit = 10'000;  // rows beyond are not fetched; QueryResult::truncated then
+  int64_t timeout_ms = 60'000;  // the query is interrupted (kTimeout); 0 = no limit
+  bool text = true;             // fill QueryResult::rows
+  bool json = true;             // fill QueryResult::json
 };
 
 struct QueryResult {
@@ -26,8 +26,8 @@ struct QueryResult {
   /// One JSON object a row.
   std::vector<std::string> json;
   uint64_t row_count = 0;
-  bool truncated = false;          // there were more rows than the limit
-  uint64_t rows_changed = 0;       // of INSERT, UPDATE, DELETE
+  bool truncated = false;     // there were more rows than the limit
+  uint64_t rows_changed = 0;  // of INSERT, UPDATE, DELETE
   int64_t elapsed_us = 0;
 };
 

@@ -83,7 +83,8 @@ class FilesystemSink final : public stream::Sink {
     for (uint32_t row = 0; row < batch.rows; row++) {
       if (batch.KindOf(row) != data::RowKind::kInsert)
         return Error(ErrorCode::kUnsupported, "files take only new rows, and the query also changes (" +
-                                                  std::string(data::RowKindName(batch.KindOf(row))) + ") rows it gave before")
+                                                  std::string(data::RowKindName(batch.KindOf(row))) +
+                                                  ") rows it gave before")
             .Remedy("write to a table that can be updated, such as one of the connector 'duckdb'");
       if (fd_ < 0) TRY(OpenPart());
       buffer_ += values_[row];
@@ -117,7 +118,8 @@ class FilesystemSink final : public stream::Sink {
     if (prepared.empty()) return Ok();
     auto json = nlohmann::json::parse(prepared, nullptr, false);
     if (!json.is_object() || json.value("v", 0) != 1 || !json["files"].is_array())
-      return Corrupt("epoch " + std::to_string(epoch) + " of a filesystem sink does not read: " + prepared.substr(0, 80));
+      return Corrupt("epoch " + std::to_string(epoch) +
+                     " of a filesystem sink does not read: " + prepared.substr(0, 80));
     for (const auto& pair : json["files"]) {
       std::string hidden = directory_ + "/" + pair.at(0).get<std::string>();
       std::string visible = directory_ + "/" + pair.at(1).get<std::string>();

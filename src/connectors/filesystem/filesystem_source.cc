@@ -16,7 +16,8 @@ namespace {
 constexpr OptionSpec kOwn[] = {
     {"path", OptionType::kString, true, "", "", "a file, a directory or a glob; a sink takes a directory"},
     {"format", OptionType::kChoice, true, "", "json|csv|raw", "one record a line"},
-    {"sink.rolling-policy.file-size", OptionType::kBytes, false, "128MB", "", "a part file is ended when it is this big, and at each checkpoint"},
+    {"sink.rolling-policy.file-size", OptionType::kBytes, false, "128MB", "",
+     "a part file is ended when it is this big, and at each checkpoint"},
     {"sink.parallelism", OptionType::kInt, false, "", "", "accepted for Flink's sake"},
 };
 
@@ -40,7 +41,8 @@ class FilesystemSource final : public stream::Source {
     int64_t byte = 0, line = 0;
     if (!position.empty()) {
       auto json = nlohmann::json::parse(position, nullptr, false);
-      if (!json.is_object() || json.value("v", 0) != 1) return Corrupt("not a filesystem position: " + position.substr(0, 80));
+      if (!json.is_object() || json.value("v", 0) != 1)
+        return Corrupt("not a filesystem position: " + position.substr(0, 80));
       std::string file = json.value("file", std::string());
       if (json.value("done", false)) {
         next_file_ = static_cast<size_t>(std::upper_bound(files_.begin(), files_.end(), file) - files_.begin());
@@ -89,7 +91,8 @@ class FilesystemSource final : public stream::Source {
         continue;
       }
       if (lines_[i].empty() && format_name_ != "raw") continue;
-      records_.push_back({.offset = line, .timestamp_ms = now_ms, .value = lines_[i].data() ? lines_[i] : BytesView("")});
+      records_.push_back(
+          {.offset = line, .timestamp_ms = now_ms, .value = lines_[i].data() ? lines_[i] : BytesView("")});
     }
     out->records += records_.size();
     for (std::span<const RecordView> rest = records_; !rest.empty();) {
@@ -191,8 +194,12 @@ Result<std::unique_ptr<stream::Source>> MakeFilesystemSource(SourceArguments arg
 
 const ConnectorSpec& FilesystemConnector() {
   static const std::vector<OptionSpec> options = WithFormatOptions(kOwn);
-  static const ConnectorSpec spec = {"filesystem", "files of this machine: a bounded source, a sink of part files", options,
-                                     &Check, &MakeFilesystemSource, &MakeFilesystemSink};
+  static const ConnectorSpec spec = {"filesystem",
+                                     "files of this machine: a bounded source, a sink of part files",
+                                     options,
+                                     &Check,
+                                     &MakeFilesystemSource,
+                                     &MakeFilesystemSink};
   return spec;
 }
 

@@ -31,7 +31,9 @@ std::vector<std::string> List(const std::string& dir) {
   return names;
 }
 
-const char* kCsv = "CREATE TABLE f (id INT, s VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'csv', 'csv.header' = 'true');";
+const char* kCsv =
+    "CREATE TABLE f (id INT, s VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'csv', "
+    "'csv.header' = 'true');";
 
 TEST(FilesystemSource, FilesInOrderWithQuotedNewlinesAndGzip) {
   TempDir dir;
@@ -91,7 +93,8 @@ TEST(FilesystemSource, ALineOverTheLimitIsBadAndTheRestGoesOn) {
   TempDir dir;
   std::string text = "{\"a\":1}\n{\"a\":\"" + std::string(20 << 20, 'x') + "\"}\n{\"a\":3}\n";
   WriteFile(dir / "big.json", text);
-  TestJob job("CREATE TABLE f (a VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'big.json', 'format' = 'json');", {}, dir.path());
+  TestJob job("CREATE TABLE f (a VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'big.json', 'format' = 'json');",
+              {}, dir.path());
   auto source = job.Source("f");
   ASSERT_TRUE(source->Open("").ok());
   std::vector<stream::BadRecord> bad;
@@ -103,8 +106,10 @@ TEST(FilesystemSource, ALineOverTheLimitIsBadAndTheRestGoesOn) {
 
 TEST(FilesystemSource, MissingFilesAndBrokenGzipAreErrors) {
   TempDir dir;
-  TestJob job("CREATE TABLE f (a INT) WITH ('connector' = 'filesystem', 'path' = 'none/*.json', 'format' = 'json');"
-              "CREATE TABLE z (a INT) WITH ('connector' = 'filesystem', 'path' = 'z.json.gz', 'format' = 'json');", {}, dir.path());
+  TestJob job(
+      "CREATE TABLE f (a INT) WITH ('connector' = 'filesystem', 'path' = 'none/*.json', 'format' = 'json');"
+      "CREATE TABLE z (a INT) WITH ('connector' = 'filesystem', 'path' = 'z.json.gz', 'format' = 'json');",
+      {}, dir.path());
   Status missing = job.Source("f")->Open("");
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.error().ToString().find("test.sql:1:"), std::string::npos) << missing.error().ToString();
@@ -124,7 +129,8 @@ TEST(FilesystemSource, MissingFilesAndBrokenGzipAreErrors) {
   EXPECT_TRUE(failed);
 }
 
-const char* kSink = "CREATE TABLE t (id BIGINT, s VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json');";
+const char* kSink =
+    "CREATE TABLE t (id BIGINT, s VARCHAR) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json');";
 
 TEST(FilesystemSink, NothingShowsBeforeItsEpochStands) {
   TempDir dir;
@@ -165,7 +171,8 @@ TEST(FilesystemSink, KilledAtAnyMomentEachRowIsThereOnce) {
   for (auto& name : List(dir / "out")) {
     EXPECT_NE(name[0], '.') << name;
     std::ifstream in(dir / ("out/" + name));
-    for (std::string line; std::getline(in, line); rows++) seen.insert(nlohmann::json::parse(line)["id"].get<int64_t>());
+    for (std::string line; std::getline(in, line); rows++)
+      seen.insert(nlohmann::json::parse(line)["id"].get<int64_t>());
   }
   EXPECT_EQ(rows, 20'000u);
   EXPECT_EQ(seen.size(), 20'000u);

@@ -136,7 +136,8 @@ class GzLineReader final : public LineReader {
 
 }  // namespace
 
-Result<std::unique_ptr<LineReader>> LineReader::Open(const std::string& path, bool quotes, size_t record_bytes_max, int64_t byte) {
+Result<std::unique_ptr<LineReader>> LineReader::Open(const std::string& path, bool quotes, size_t record_bytes_max,
+                                                     int64_t byte) {
   gzFile file = gzopen(path.c_str(), "rb");  // reads what is not gzip as it is
   if (!file) {
     if (errno == ENOENT) return NotFound("there is no file " + path);

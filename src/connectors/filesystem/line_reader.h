@@ -17,7 +17,8 @@ Result<std::vector<std::string>> ListFiles(const std::string& path);
 class LineReader {
  public:
   /// Opens at `byte` of the inflated text. A file that ends in .gz is inflated.
-  static Result<std::unique_ptr<LineReader>> Open(const std::string& path, bool quotes, size_t record_bytes_max, int64_t byte);
+  static Result<std::unique_ptr<LineReader>> Open(const std::string& path, bool quotes, size_t record_bytes_max,
+                                                  int64_t byte);
   virtual ~LineReader() = default;
   /// Appends whole records, without their line end, from a block of a few hundred KB; `owner` keeps the views alive.
   /// False at the end of the file. A record over the limit comes cut to the limit and is named in `too_long`.

@@ -12,7 +12,7 @@ namespace {
 
 struct FieldSpan {
   std::string_view name;
-  size_t key_begin;           // of the opening quote
+  size_t key_begin;  // of the opening quote
   size_t value_begin, value_end;
 };
 
@@ -49,7 +49,9 @@ std::string SourceSql(const GeneratorSpec& spec, const std::string& path) {
   if (spec.format == "csv") return "read_csv(" + file + ", header = true)";
   if (spec.format == "tsv") return "read_csv(" + file + ", header = true, delim = '\t')";
   if (spec.format == "json") return "read_json(" + file + ", format = 'newline_delimited')";
-  return "read_csv(" + file + ", header = false, auto_detect = false, delim = '\x01', quote = '', escape = '', columns = {'line': 'VARCHAR'})";
+  return "read_csv(" + file +
+         ", header = false, auto_detect = false, delim = '\x01', quote = '', escape = '', columns = {'line': "
+         "'VARCHAR'})";
 }
 
 std::string Unquoted(std::string_view value) {
@@ -89,7 +91,8 @@ Result<std::vector<Event>> LoadEvents(const GeneratorSpec& spec, const std::stri
     return at_file(Error(ErrorCode::kLimitExceeded, "the source has over " + std::to_string(kEventsMax) + " events")
                        .Remedy("add a LIMIT or a WHERE to source.sql"));
   // One column named `event`: its text is the event.
-  bool whole = rows->columns.size() == 1 && rows->columns[0].name == "event" && rows->columns[0].type.id == data::TypeId::kVarchar;
+  bool whole = rows->columns.size() == 1 && rows->columns[0].name == "event" &&
+               rows->columns[0].type.id == data::TypeId::kVarchar;
 
   std::vector<Event> events;
   events.reserve(rows->json.size());
@@ -100,7 +103,7 @@ Result<std::vector<Event>> LoadEvents(const GeneratorSpec& spec, const std::stri
     Event event;
     if (whole) {
       std::string_view quoted = std::string_view(json).substr(9, json.size() - 10);  // {"event":"..."}
-      if (quoted.size() < 2 || quoted[0] != '"') continue;  // NULL
+      if (quoted.size() < 2 || quoted[0] != '"') continue;                           // NULL
       if (!unescape.Unescape(quoted.substr(1, quoted.size() - 2), &event.json)) continue;
     } else {
       event.json = std::move(json);
@@ -115,7 +118,8 @@ Result<std::vector<Event>> LoadEvents(const GeneratorSpec& spec, const std::stri
           event.time_begin = static_cast<uint32_t>(f.value_begin);
           event.time_end = static_cast<uint32_t>(f.value_end);
           if (spec.time_mode == EventTimeMode::kShifted && !ReadTime(value, &event.time_ms))
-            return at_file(InvalidArgument("timestamps.field " + spec.time_field + ": not a time: " + std::string(value.substr(0, 60))));
+            return at_file(InvalidArgument("timestamps.field " + spec.time_field +
+                                           ": not a time: " + std::string(value.substr(0, 60))));
         }
       }
       if (!spec.time_field.empty() && event.time_begin == event.time_end)
@@ -164,9 +168,12 @@ std::string BreakEvent(const std::string& json, BreakKind kind, Random& random) 
       // A number is what a wrong type shows in; every decoder takes anything for a text.
       std::vector<const FieldSpan*> numbers;
       for (const FieldSpan& f : fields)
-        if (json[f.value_begin] == '-' || (json[f.value_begin] >= '0' && json[f.value_begin] <= '9')) numbers.push_back(&f);
-      const FieldSpan& f = numbers.empty() ? fields[random.Below(fields.size())] : *numbers[random.Below(numbers.size())];
-      text.replace(f.value_begin, f.value_end - f.value_begin, numbers.empty() ? "{\"not\": \"expected\"}" : "\"not a number\"");
+        if (json[f.value_begin] == '-' || (json[f.value_begin] >= '0' && json[f.value_begin] <= '9'))
+          numbers.push_back(&f);
+      const FieldSpan& f =
+          numbers.empty() ? fields[random.Below(fields.size())] : *numbers[random.Below(numbers.size())];
+      text.replace(f.value_begin, f.value_end - f.value_begin,
+                   numbers.empty() ? "{\"not\": \"expected\"}" : "\"not a number\"");
       return text;
     }
     case BreakKind::kMissingField: {
@@ -179,7 +186,9 @@ std::string BreakEvent(const std::string& json, BreakKind kind, Random& random) 
       text.erase(begin, end - begin);
       return text;
     }
-    case BreakKind::kInvalidUtf8: text.insert(1 + random.Below(std::max<size_t>(json.size() - 1, 1)), "\xC3\x28"); return text;
+    case BreakKind::kInvalidUtf8:
+      text.insert(1 + random.Below(std::max<size_t>(json.size() - 1, 1)), "\xC3\x28");
+      return text;
     case BreakKind::kNotJson: break;
   }
   return "ERROR not an event: " + json.substr(0, json.size() / 2);

@@ -29,16 +29,16 @@ struct Generator {
   std::vector<Event> events;
   std::unique_ptr<log::Writer> writer;
   Random random{1};
-  GeneratorInfo info;         // guarded by the manager's mutex
-  bool stop = false;          // likewise
+  GeneratorInfo info;  // guarded by the manager's mutex
+  bool stop = false;   // likewise
 
   // Of the sending thread alone.
   size_t next = 0;
   uint64_t sent = 0;
-  double due = 0;             // events owed and not sent
+  double due = 0;  // events owed and not sent
   int64_t last_tick_ns = 0;
-  int64_t shift_ms = 0;       // kShifted: added to the file's times
-  int64_t span_ms = 0;        // from the first event of the file to where the next loop starts
+  int64_t shift_ms = 0;  // kShifted: added to the file's times
+  int64_t span_ms = 0;   // from the first event of the file to where the next loop starts
   int64_t rate_from_ns = 0;
   uint64_t rate_from_sent = 0;
   int failures = 0;
@@ -46,7 +46,8 @@ struct Generator {
 
 class GeneratorManagerImpl final : public GeneratorManager {
  public:
-  GeneratorManagerImpl(log::Client& client, Clock& clock) : client_(client), clock_(clock), thread_([this] { Run(); }) {}
+  GeneratorManagerImpl(log::Client& client, Clock& clock)
+      : client_(client), clock_(clock), thread_([this] { Run(); }) {}
 
   ~GeneratorManagerImpl() override {
     {
@@ -87,7 +88,8 @@ class GeneratorManagerImpl final : public GeneratorManager {
     }
     generator->last_tick_ns = generator->rate_from_ns = clock_.MonotonicNs();
     generator->due = 1;  // the first at once
-    generator->info = {.name = spec.name, .topic = spec.topic, .file = file, .rate = spec.rate, .started_ms = clock_.NowMs()};
+    generator->info = {
+        .name = spec.name, .topic = spec.topic, .file = file, .rate = spec.rate, .started_ms = clock_.NowMs()};
     std::lock_guard lock(mutex_);
     if (Running(spec.name)) return Error(ErrorCode::kAlreadyExists, "the generator " + spec.name + " runs already");
     generators_[spec.name] = generator;
@@ -179,7 +181,8 @@ class GeneratorManagerImpl final : public GeneratorManager {
     g.info.sent = g.sent;
     int64_t now_ns = clock_.MonotonicNs();
     if (now_ns - g.rate_from_ns >= 1'000'000'000) {
-      g.info.rate_now = static_cast<double>(g.sent - g.rate_from_sent) * 1e9 / static_cast<double>(now_ns - g.rate_from_ns);
+      g.info.rate_now =
+          static_cast<double>(g.sent - g.rate_from_sent) * 1e9 / static_cast<double>(now_ns - g.rate_from_ns);
       g.rate_from_ns = now_ns;
       g.rate_from_sent = g.sent;
     }

@@ -25,10 +25,10 @@ struct GeneratorInfo {
   std::string name, topic, file;
   GeneratorState state = GeneratorState::kRunning;
   std::string error;
-  double rate = 0;                  // events a second asked for
-  double rate_now = 0;              // sent, over the last second
-  uint64_t sent = 0, broken = 0;    // broken ones are among those sent
-  uint64_t loops = 0;               // times through the source
+  double rate = 0;                // events a second asked for
+  double rate_now = 0;            // sent, over the last second
+  uint64_t sent = 0, broken = 0;  // broken ones are among those sent
+  uint64_t loops = 0;             // times through the source
   int64_t started_ms = 0, ended_ms = 0;
 };
 

@@ -32,7 +32,9 @@ class Reader {
       if (it == handlers.end()) {
         std::vector<std::string> known;
         for (const auto& [name, handler] : handlers) known.push_back(name);
-        return InvalidArgument(what + " has no key '" + key + "'").At(At(entry.first)).Remedy(config::SuggestRemedy(key, known));
+        return InvalidArgument(what + " has no key '" + key + "'")
+            .At(At(entry.first))
+            .Remedy(config::SuggestRemedy(key, known));
       }
       Status handled = it->second(entry.second);
       if (!handled.ok()) {
@@ -50,7 +52,8 @@ class Reader {
   }
   template <typename T>
   static Status Value(const YAML::Node& node, const char* expected, T* out) {
-    if (!node.IsScalar() || !YAML::convert<T>::decode(node, *out)) return InvalidArgument(std::string("expected ") + expected);
+    if (!node.IsScalar() || !YAML::convert<T>::decode(node, *out))
+      return InvalidArgument(std::string("expected ") + expected);
     return Ok();
   }
 
@@ -62,7 +65,9 @@ Status ReadMode(const std::string& text, EventTimeMode* mode) {
   if (text == "keep") *mode = EventTimeMode::kKeep;
   else if (text == "now") *mode = EventTimeMode::kNow;
   else if (text == "shifted") *mode = EventTimeMode::kShifted;
-  else return Error(InvalidArgument("'" + text + "' is none")).Remedy(config::SuggestRemedy(text, {"keep", "now", "shifted"}));
+  else
+    return Error(InvalidArgument("'" + text + "' is none"))
+        .Remedy(config::SuggestRemedy(text, {"keep", "now", "shifted"}));
   return Ok();
 }
 
@@ -71,7 +76,9 @@ Status ReadTimeText(const std::string& text, TimeText* out) {
   else if (text == "sql") *out = TimeText::kSql;
   else if (text == "epoch_ms") *out = TimeText::kEpochMs;
   else if (text == "epoch_s") *out = TimeText::kEpochSeconds;
-  else return Error(InvalidArgument("'" + text + "' is none")).Remedy(config::SuggestRemedy(text, {"iso8601", "sql", "epoch_ms", "epoch_s"}));
+  else
+    return Error(InvalidArgument("'" + text + "' is none"))
+        .Remedy(config::SuggestRemedy(text, {"iso8601", "sql", "epoch_ms", "epoch_s"}));
   return Ok();
 }
 
@@ -88,8 +95,10 @@ Status ReadKind(const std::string& text, BreakKind* kind) {
 }
 
 Status CheckRanges(const GeneratorSpec& spec) {
-  if (!(spec.rate > 0) || spec.rate > 1e6) return InvalidArgument("rate: expected over 0 and at most 1000000 events a second");
-  if (!(spec.break_fraction >= 0 && spec.break_fraction <= 1)) return InvalidArgument("break.fraction: expected 0 to 1");
+  if (!(spec.rate > 0) || spec.rate > 1e6)
+    return InvalidArgument("rate: expected over 0 and at most 1000000 events a second");
+  if (!(spec.break_fraction >= 0 && spec.break_fraction <= 1))
+    return InvalidArgument("break.fraction: expected 0 to 1");
   return Ok();
 }
 
@@ -111,9 +120,7 @@ Result<GeneratorSpec> ParseGenerator(const std::string& file, const std::string&
   YAML::Node root;
   try {
     root = YAML::Load(yaml);
-  } catch (const YAML::Exception& e) {
-    return InvalidArgument(e.msg).At(file, e.mark.line + 1, e.mark.column + 1);
-  }
+  } catch (const YAML::Exception& e) { return InvalidArgument(e.msg).At(file, e.mark.line + 1, e.mark.column + 1); }
   GeneratorSpec spec;
   spec.where = {file, 1, 1};
   Reader reader(file);
@@ -122,7 +129,11 @@ Result<GeneratorSpec> ParseGenerator(const std::string& file, const std::string&
   TRY(reader.Map(
       root, "a generator",
       {{"name", [&](auto& n) { return Reader::Text(n, &spec.name); }},
-       {"description", [&](auto& n) { std::string ignored; return Reader::Text(n, &ignored); }},
+       {"description",
+        [&](auto& n) {
+          std::string ignored;
+          return Reader::Text(n, &ignored);
+        }},
        {"topic", [&](auto& n) { return Reader::Text(n, &spec.topic); }},
        {"source",
         [&](auto& n) {
@@ -152,19 +163,20 @@ Result<GeneratorSpec> ParseGenerator(const std::string& file, const std::string&
        {"limit", [&](auto& n) { return Reader::Value(n, "a count of events", &spec.limit); }},
        {"seed", [&](auto& n) { return Reader::Value(n, "a number", &spec.seed); }},
        {"break", [&](auto& n) {
-          return reader.Map(n, "break",
-                            {{"fraction", [&](auto& v) { return Reader::Value(v, "a number from 0 to 1", &spec.break_fraction); }},
-                             {"kinds", [&](auto& v) -> Status {
-                                if (!v.IsSequence()) return InvalidArgument("expected a list");
-                                has_break_kinds = true;
-                                for (const auto& item : v) {
-                                  BreakKind kind;
-                                  Status read = ReadKind(item.Scalar(), &kind);
-                                  if (!read.ok()) return std::move(read).error().At(reader.At(item));
-                                  spec.break_kinds.push_back(kind);
-                                }
-                                return Ok();
-                              }}});
+          return reader.Map(
+              n, "break",
+              {{"fraction", [&](auto& v) { return Reader::Value(v, "a number from 0 to 1", &spec.break_fraction); }},
+               {"kinds", [&](auto& v) -> Status {
+                  if (!v.IsSequence()) return InvalidArgument("expected a list");
+                  has_break_kinds = true;
+                  for (const auto& item : v) {
+                    BreakKind kind;
+                    Status read = ReadKind(item.Scalar(), &kind);
+                    if (!read.ok()) return std::move(read).error().At(reader.At(item));
+                    spec.break_kinds.push_back(kind);
+                  }
+                  return Ok();
+                }}});
         }}}));
   for (const auto& [name, value] : overrides) {
     YAML::Node node(value);
@@ -181,7 +193,9 @@ Result<GeneratorSpec> ParseGenerator(const std::string& file, const std::string&
           .Remedy(config::SuggestRemedy(name, {"rate", "limit", "seed", "loop", "break.fraction", "topic", "path"}));
     if (!set.ok()) return std::move(set).error().Context(name);
   }
-  auto missing = [&](const char* key) { return InvalidArgument(std::string("a generator needs the key '") + key + "'").At(spec.where); };
+  auto missing = [&](const char* key) {
+    return InvalidArgument(std::string("a generator needs the key '") + key + "'").At(spec.where);
+  };
   if (spec.name.empty()) return missing("name");
   if (spec.topic.empty()) return missing("topic");
   if (spec.path.empty()) return missing("source.path");

@@ -25,16 +25,16 @@ const char* BreakKindName(BreakKind kind);
 struct GeneratorSpec {
   std::string name;
   std::string topic;
-  std::string path;             // of the source, as written
-  std::string format;           // csv tsv json log
-  std::string sql;              // over the table `source`; its rows become the events
-  std::string key;              // field of the event that is the record's key; empty: no key
+  std::string path;    // of the source, as written
+  std::string format;  // csv tsv json log
+  std::string sql;     // over the table `source`; its rows become the events
+  std::string key;     // field of the event that is the record's key; empty: no key
   EventTimeMode time_mode = EventTimeMode::kKeep;
   std::string time_field;
   TimeText time_text = TimeText::kIso8601;
-  double rate = 100;            // events a second
+  double rate = 100;  // events a second
   bool loop = false;
-  uint64_t limit = 0;           // events in all; 0: no limit
+  uint64_t limit = 0;  // events in all; 0: no limit
   uint64_t seed = 1;
   double break_fraction = 0;
   std::vector<BreakKind> break_kinds;

@@ -42,14 +42,27 @@ struct KeptLog final : log::Client {
     return NotFound("none");
   }
   Result<std::vector<log::TopicDescription>> ListTopics() override { return std::vector<log::TopicDescription>{}; }
-  Status CreateTopic(const log::TopicSpec&) override { topic_made = true; return Ok(); }
+  Status CreateTopic(const log::TopicSpec&) override {
+    topic_made = true;
+    return Ok();
+  }
   Status DeleteTopic(const std::string&) override { return Ok(); }
-  Result<std::pair<int64_t, int64_t>> Offsets(const TopicPartition&) override { return std::pair<int64_t, int64_t>(0, 0); }
+  Result<std::pair<int64_t, int64_t>> Offsets(const TopicPartition&) override {
+    return std::pair<int64_t, int64_t>(0, 0);
+  }
   Result<int64_t> OffsetForTime(const TopicPartition&, int64_t) override { return int64_t{0}; }
-  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition&, int64_t, log::Isolation, Waker*) override { return Unsupported("x"); }
-  Result<std::unique_ptr<log::Writer>> OpenWriter() override { return std::unique_ptr<log::Writer>(new KeptWriter(*this)); }
-  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(const std::string&) override { return Unsupported("x"); }
-  Result<log::CommittedOffset> Committed(const std::string&, const TopicPartition&) override { return log::CommittedOffset{}; }
+  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition&, int64_t, log::Isolation, Waker*) override {
+    return Unsupported("x");
+  }
+  Result<std::unique_ptr<log::Writer>> OpenWriter() override {
+    return std::unique_ptr<log::Writer>(new KeptWriter(*this));
+  }
+  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(const std::string&) override {
+    return Unsupported("x");
+  }
+  Result<log::CommittedOffset> Committed(const std::string&, const TopicPartition&) override {
+    return log::CommittedOffset{};
+  }
   Status CommitOffsets(const std::string&, std::span<const log::OffsetToCommit>) override { return Ok(); }
 };
 
@@ -68,14 +81,17 @@ TEST(Generator, RepliesToMistakesWithPlaces) {
   EXPECT_EQ(complaint("name: a\ntopik: t\nsource: {path: x.csv}\n").substr(0, 12), "g.yaml:2:1: ");
   EXPECT_NE(complaint("name: a\ntopik: t\n").find("did you mean 'topic'?"), std::string::npos);
   EXPECT_NE(complaint("name: a\ntopic: t\nsource: {path: x.csv}\nrate: fast\n").find("g.yaml:4:7"), std::string::npos);
-  EXPECT_NE(complaint("name: a\ntopic: t\nsource: {path: x.csv}\nbreak: {fraction: 0.1, kinds: [trunkate]}\n").find("truncate"), std::string::npos);
+  EXPECT_NE(complaint("name: a\ntopic: t\nsource: {path: x.csv}\nbreak: {fraction: 0.1, kinds: [trunkate]}\n")
+                .find("truncate"),
+            std::string::npos);
   EXPECT_NE(complaint("name: [").find("g.yaml:"), std::string::npos);
   EXPECT_FALSE(ParseGenerator("g", "name: a\ntopic: t\nsource: {path: x}\n", {{"rat", "5"}}).ok());
 }
 
 TEST(Generator, ReplaysWithShiftedTimesKeysAndLoops) {
   TempDir dir;
-  std::ofstream(dir / "e.csv") << "time,user,amount\n2020-01-01 00:00:00,ann,1\n2020-01-01 00:00:10,bob,2.5\n2020-01-01 00:00:20,\"c \"\"q\"\"\",3\n";
+  std::ofstream(dir / "e.csv") << "time,user,amount\n2020-01-01 00:00:00,ann,1\n2020-01-01 "
+                                  "00:00:10,bob,2.5\n2020-01-01 00:00:20,\"c \"\"q\"\"\",3\n";
   KeptLog log;
   auto manager = GeneratorManager::Create(log, Clock::System());
   int64_t started = Clock::System().NowMs();
@@ -91,7 +107,8 @@ timestamps: {mode: shifted, field: timestamp}
 rate: 1000
 loop: true
 limit: 7
-)", dir.path(), {});
+)",
+                             dir.path(), {});
   ASSERT_TRUE(name.ok()) << name.error().ToString();
   ASSERT_TRUE(WaitFor([&] { return manager->Describe("replay").value().state != GeneratorState::kRunning; }));
   auto info = manager->Describe("replay").value();
@@ -128,7 +145,8 @@ rate: 200000
 loop: true
 limit: 20000
 break: {fraction: 0.1}
-)", dir.path(), {});
+)",
+                             dir.path(), {});
   ASSERT_TRUE(name.ok()) << name.error().ToString();
   ASSERT_TRUE(WaitFor([&] { return manager->Describe("broken").value().state == GeneratorState::kFinished; }));
   auto info = manager->Describe("broken").value();
@@ -168,7 +186,8 @@ TEST(Generator, PacesSteadilyAndStops) {
   EXPECT_FALSE(manager->Stop("other").ok());
   ASSERT_TRUE(manager->Start("g", yaml, dir.path(), {{"limit", "3"}}).ok());
   ASSERT_TRUE(WaitFor([&] { return manager->Describe("steady").value().state == GeneratorState::kFinished; }));
-  EXPECT_EQ(manager->Start("g", "name: x\ntopic: t\nsource: {path: none.csv}\n", dir.path(), {}).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(manager->Start("g", "name: x\ntopic: t\nsource: {path: none.csv}\n", dir.path(), {}).error().code(),
+            ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ LogClients::LogClients(Services services) : services_(std::move(services)) {
 }
 LogClients::~LogClients() = default;
 
-Result<log::Client*> LogClients::For(const std::string& bootstrap, const std::map<std::string, std::string>& properties) {
+Result<log::Client*> LogClients::For(const std::string& bootstrap,
+                                     const std::map<std::string, std::string>& properties) {
   std::string address = bootstrap.empty() ? services_.default_bootstrap : bootstrap;
   bool own = address.empty() || address == "embedded";
   for (const std::string& mine : services_.own_addresses) own |= address == mine;
@@ -102,13 +103,14 @@ namespace {
 /// The epoch stands where the log's transaction does: results and offsets with the epoch as their metadata.
 class LogCommitPoint final : public stream::CommitPoint {
  public:
-  LogCommitPoint(JobLog::State& state, std::string job) : state_(state), job_(std::move(job)), group_(state.Group(job_)) {}
+  LogCommitPoint(JobLog::State& state, std::string job)
+      : state_(state), job_(std::move(job)), group_(state.Group(job_)) {}
 
   Result<uint64_t> Recover() override {
     // Opening fences an older run first: what it has not committed by now, it never will.
     if (state_.exactly_once) {
-      std::string id = state_.transactional_id_prefix.empty() ? "tailrace-" + job_
-                                                              : state_.transactional_id_prefix + "-" + job_;
+      std::string id =
+          state_.transactional_id_prefix.empty() ? "tailrace-" + job_ : state_.transactional_id_prefix + "-" + job_;
       state_.transaction = TRY(state_.transaction_client->OpenTransactionalWriter(id));
     }
     uint64_t epoch = 0;
@@ -121,8 +123,7 @@ class LogCommitPoint final : public stream::CommitPoint {
         if (described.error().code() == ErrorCode::kNotFound) continue;
         return std::move(described).error();
       }
-      for (int32_t p = 0; p < described->partitions; p++)
-        epoch = std::max(epoch, TRY(EpochAt({topic, p})));
+      for (int32_t p = 0; p < described->partitions; p++) epoch = std::max(epoch, TRY(EpochAt({topic, p})));
     }
     if (!state_.carrier_topic.empty()) epoch = std::max(epoch, TRY(EpochAt({state_.carrier_topic, 0})));
     return epoch;
@@ -154,7 +155,8 @@ class LogCommitPoint final : public stream::CommitPoint {
     for (auto& [client, commits] : others) {
       for (auto& commit : commits) commit.metadata.clear();
       Status committed = client->CommitOffsets("tailrace-" + job_, commits);
-      if (!committed.ok()) LogWarning("kafka", "job " + job_ + ": offsets for the lag: " + committed.error().ToString());
+      if (!committed.ok())
+        LogWarning("kafka", "job " + job_ + ": offsets for the lag: " + committed.error().ToString());
     }
     return Ok();
   }
@@ -264,12 +266,10 @@ Status JobLog::WriteBadRecordsTo(log::Client* client, log::Writer* writer, const
     std::string partition = std::to_string(record.from.partition), offset = std::to_string(record.offset);
     std::string reason = record.reason.substr(0, 4096);
     // Kafka Connect's names for the headers of its dead letter queue.
-    HeaderView headers[] = {{"__connect.errors.topic", record.from.topic},
-                            {"__connect.errors.partition", partition},
-                            {"__connect.errors.offset", offset},
-                            {"__connect.errors.connector.name", context.job},
-                            {"__connect.errors.stage", record.stage},
-                            {"__connect.errors.exception.message", reason}};
+    HeaderView headers[] = {
+        {"__connect.errors.topic", record.from.topic}, {"__connect.errors.partition", partition},
+        {"__connect.errors.offset", offset},           {"__connect.errors.connector.name", context.job},
+        {"__connect.errors.stage", record.stage},      {"__connect.errors.exception.message", reason}};
     log::RecordToWrite out;
     if (!record.key.empty() && record.key.size() < kErrorValueBytesMax / 16) out.key = record.key;
     out.value = value;
@@ -286,7 +286,8 @@ Status JobLog::WriteBadRecordsTo(log::Client* client, log::Writer* writer, const
   return Ok();
 }
 
-Status JobLog::WriteBadRecordsToFile(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context) {
+Status JobLog::WriteBadRecordsToFile(const std::vector<stream::BadRecord>& bad,
+                                     const stream::ConnectorContext& context) {
   const std::string& base = state_->clients.services().data_dir;
   std::string dir = (base.empty() ? context.base_dir.empty() ? "." : context.base_dir : base) + "/errors";
   if (mkdir(dir.c_str(), 0777) != 0 && errno != EEXIST) return IoError(dir, errno);
@@ -310,7 +311,8 @@ Status JobLog::WriteBadRecordsToFile(const std::vector<stream::BadRecord>& bad, 
   return Ok();
 }
 
-std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms, size_t original_bytes_max) {
+std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, int64_t now_ms,
+                          size_t original_bytes_max) {
   nlohmann::ordered_json json;
   json["job"] = job;
   json["stage"] = bad.stage;
@@ -336,14 +338,17 @@ std::string BadRecordJson(const stream::BadRecord& bad, const std::string& job, 
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string EpochMetadata(const std::string& job, uint64_t epoch) { return "epoch " + std::to_string(epoch) + " of " + job; }
+std::string EpochMetadata(const std::string& job, uint64_t epoch) {
+  return "epoch " + std::to_string(epoch) + " of " + job;
+}
 
 uint64_t EpochOfMetadata(const std::string& metadata, const std::string& job) {
   if (metadata.rfind("epoch ", 0) != 0) return 0;
   uint64_t epoch = 0;
   auto [rest, error] = std::from_chars(metadata.data() + 6, metadata.data() + metadata.size(), epoch);
   if (error != std::errc()) return 0;
-  return std::string_view(rest, static_cast<size_t>(metadata.data() + metadata.size() - rest)) == " of " + job ? epoch : 0;
+  return std::string_view(rest, static_cast<size_t>(metadata.data() + metadata.size() - rest)) == " of " + job ? epoch
+                                                                                                               : 0;
 }
 
 }  // namespace tailrace::connectors

@@ -51,7 +51,8 @@ class JobLog {
 
   Result<std::unique_ptr<stream::CommitPoint>> MakeCommitPoint(const stream::ConnectorContext& context);
   Status WriteBadRecords(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context);
-  /// The same outside the job's transaction, on disk on return: for rows that a sink can't take after their epoch stands.
+  /// The same outside the job's transaction, on disk on return: for rows that a sink can't take after their epoch
+  /// stands.
   Status WriteBadRecordsNow(const std::vector<stream::BadRecord>& bad, const stream::ConnectorContext& context);
 
   struct State;

@@ -9,25 +9,39 @@ namespace {
 // Flink's names: https://nightlies.apache.org/flink/flink-docs-stable/docs/connectors/table/kafka/
 constexpr OptionSpec kOwn[] = {
     {"topic", OptionType::kString, true, "", "", "name of the topic; a source takes several, separated by ';'"},
-    {"properties.bootstrap.servers", OptionType::kString, false, "", "", "HOST:PORT,…; absent or 'embedded': the log of this process"},
-    {"properties.group.id", OptionType::kString, false, "", "", "group whose offsets are committed; default tailrace-JOB"},
-    {"properties.auto.offset.reset", OptionType::kChoice, false, "earliest", "earliest|latest|none", "where group-offsets starts without committed ones"},
-    {"properties.isolation.level", OptionType::kChoice, false, "read_committed", "read_committed|read_uncommitted", "what of open and aborted transactions is read"},
-    {"properties.max.request.size", OptionType::kInt, false, "1000000", "", "bytes of a record at most; larger rows go to the error topic"},
+    {"properties.bootstrap.servers", OptionType::kString, false, "", "",
+     "HOST:PORT,…; absent or 'embedded': the log of this process"},
+    {"properties.group.id", OptionType::kString, false, "", "",
+     "group whose offsets are committed; default tailrace-JOB"},
+    {"properties.auto.offset.reset", OptionType::kChoice, false, "earliest", "earliest|latest|none",
+     "where group-offsets starts without committed ones"},
+    {"properties.isolation.level", OptionType::kChoice, false, "read_committed", "read_committed|read_uncommitted",
+     "what of open and aborted transactions is read"},
+    {"properties.max.request.size", OptionType::kInt, false, "1000000", "",
+     "bytes of a record at most; larger rows go to the error topic"},
     {"properties.*", OptionType::kString, false, "", "", "any librdkafka property, for clusters outside this process"},
     {"format", OptionType::kChoice, false, "", "json|csv|raw", "of the value"},
     {"value.format", OptionType::kChoice, false, "", "json|csv|raw", "as 'format'"},
-    {"key.format", OptionType::kChoice, false, "", "json|csv|raw", "of the key; default: raw for one text column, else json"},
+    {"key.format", OptionType::kChoice, false, "", "json|csv|raw",
+     "of the key; default: raw for one text column, else json"},
     {"key.fields", OptionType::kString, false, "", "", "columns of the key, separated by ';'"},
-    {"value.fields-include", OptionType::kChoice, false, "ALL", "ALL|EXCEPT_KEY", "whether the value holds the key's columns too"},
-    {"scan.startup.mode", OptionType::kChoice, false, "group-offsets", "earliest-offset|latest-offset|group-offsets|timestamp", "where to start without a checkpoint"},
+    {"value.fields-include", OptionType::kChoice, false, "ALL", "ALL|EXCEPT_KEY",
+     "whether the value holds the key's columns too"},
+    {"scan.startup.mode", OptionType::kChoice, false, "group-offsets",
+     "earliest-offset|latest-offset|group-offsets|timestamp", "where to start without a checkpoint"},
     {"scan.startup.timestamp-millis", OptionType::kInt, false, "", "", "with scan.startup.mode = timestamp"},
-    {"scan.bounded.mode", OptionType::kChoice, false, "unbounded", "unbounded|latest-offset", "latest-offset: end at what is there at the start"},
-    {"scan.topic-partition-discovery.interval", OptionType::kDuration, false, "10 s", "", "how often new partitions are looked for; 0: never"},
-    {"scan.watermark.idle-timeout", OptionType::kDuration, false, "", "", "a partition without records for so long does not hold the watermark back"},
-    {"sink.delivery-guarantee", OptionType::kChoice, false, "exactly-once", "exactly-once|at-least-once|none", "exactly-once: in the job's transaction"},
-    {"sink.transactional-id-prefix", OptionType::kString, false, "", "", "transactional id is PREFIX-JOB; default tailrace-JOB"},
-    {"sink.partitioner", OptionType::kChoice, false, "default", "default|fixed|round-robin", "default: by the key's hash, as Kafka's clients; fixed: partition 0"},
+    {"scan.bounded.mode", OptionType::kChoice, false, "unbounded", "unbounded|latest-offset",
+     "latest-offset: end at what is there at the start"},
+    {"scan.topic-partition-discovery.interval", OptionType::kDuration, false, "10 s", "",
+     "how often new partitions are looked for; 0: never"},
+    {"scan.watermark.idle-timeout", OptionType::kDuration, false, "", "",
+     "a partition without records for so long does not hold the watermark back"},
+    {"sink.delivery-guarantee", OptionType::kChoice, false, "exactly-once", "exactly-once|at-least-once|none",
+     "exactly-once: in the job's transaction"},
+    {"sink.transactional-id-prefix", OptionType::kString, false, "", "",
+     "transactional id is PREFIX-JOB; default tailrace-JOB"},
+    {"sink.partitioner", OptionType::kChoice, false, "default", "default|fixed|round-robin",
+     "default: by the key's hash, as Kafka's clients; fixed: partition 0"},
     {"sink.parallelism", OptionType::kInt, false, "", "", "accepted for Flink's sake; a job is one pipeline"},
     {"scan.parallelism", OptionType::kInt, false, "", "", "accepted for Flink's sake; a job is one pipeline"},
 };
@@ -62,9 +76,8 @@ Status CheckMetadataType(const sql::Table& table, const sql::Column& column) {
   if (key == "timestamp" && id != data::TypeId::kTimestamp && id != data::TypeId::kTimestampTz)
     return wrong("TIMESTAMP_LTZ(3)");
   if (key == "key" && id != data::TypeId::kVarchar && id != data::TypeId::kBlob) return wrong("VARCHAR or BYTES");
-  if (key == "headers" &&
-      !(column.type == data::Type::Map(data::TypeId::kVarchar, data::TypeId::kVarchar) ||
-        column.type == data::Type::Map(data::TypeId::kVarchar, data::TypeId::kBlob)))
+  if (key == "headers" && !(column.type == data::Type::Map(data::TypeId::kVarchar, data::TypeId::kVarchar) ||
+                            column.type == data::Type::Map(data::TypeId::kVarchar, data::TypeId::kBlob)))
     return wrong("MAP<VARCHAR, BYTES> or MAP<VARCHAR, VARCHAR>");
   return Ok();
 }
@@ -78,7 +91,8 @@ Status Check(const sql::Table& table, const OptionValues& options) {
 
 Status CheckUpsert(const sql::Table& table, const OptionValues& options) {
   if (table.primary_key.empty())
-    return Error(ErrorCode::kInvalidArgument, "table " + table.name + ": the connector 'upsert-kafka' needs a PRIMARY KEY")
+    return Error(ErrorCode::kInvalidArgument,
+                 "table " + table.name + ": the connector 'upsert-kafka' needs a PRIMARY KEY")
         .At(table.where);
   return Check(table, options);
 }
@@ -153,14 +167,16 @@ Result<KafkaLayout> ReadLayout(const sql::Table& table, const OptionValues& opti
 }
 
 const ConnectorSpec& KafkaConnector() {
-  static const ConnectorSpec spec = {"kafka", "topics of the log: this process's own, or any Kafka cluster's", KafkaOptions(),
-                                     &Check, &MakeKafkaSource, &MakeKafkaSink};
+  static const ConnectorSpec spec = {"kafka",          "topics of the log: this process's own, or any Kafka cluster's",
+                                     KafkaOptions(),   &Check,
+                                     &MakeKafkaSource, &MakeKafkaSink};
   return spec;
 }
 
 const ConnectorSpec& UpsertKafkaConnector() {
   static const ConnectorSpec spec = {"upsert-kafka", "a topic whose records replace earlier ones with the same key",
-                                     KafkaOptions(), &CheckUpsert, nullptr, &MakeKafkaSink};
+                                     KafkaOptions(), &CheckUpsert,
+                                     nullptr,        &MakeKafkaSink};
   return spec;
 }
 

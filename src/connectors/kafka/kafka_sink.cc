@@ -53,7 +53,8 @@ class KafkaSink final : public stream::Sink {
       if (keyed_) record.key = keys_[row];
       if (kind != data::RowKind::kInsert) {
         if (!layout_.upsert)
-          return Error(ErrorCode::kUnsupported, "table " + table_.name + " takes only new rows, and the query also changes (" +
+          return Error(ErrorCode::kUnsupported, "table " + table_.name +
+                                                    " takes only new rows, and the query also changes (" +
                                                     std::string(data::RowKindName(kind)) + ") rows it gave before")
               .At(table_.where)
               .Remedy("declare a PRIMARY KEY ... NOT ENFORCED, so that rows replace earlier ones");
@@ -84,13 +85,20 @@ class KafkaSink final : public stream::Sink {
     std::span<const log::RecordToWrite> rest = records_;
     while (!rest.empty()) {
       size_t fitting = 0;
-      while (fitting < rest.size() && rest[fitting].key.size() + rest[fitting].value.size() <= record_bytes_max_) fitting++;
+      while (fitting < rest.size() && rest[fitting].key.size() + rest[fitting].value.size() <= record_bytes_max_)
+        fitting++;
       if (fitting) TRY(writer.Append(topic_, partition_, rest.first(fitting)));
       rest = rest.subspan(fitting);
       if (rest.empty()) break;
-      refused.push_back({"table " + table_.name + ": the row has " + std::to_string(rest[0].key.size() + rest[0].value.size()) +
-                             " bytes, over the limit of " + std::to_string(record_bytes_max_) + " (properties.max.request.size)",
-                         "sink", {topic_, partition_}, -1, -1, std::string(rest[0].key), std::string(rest[0].value)});
+      refused.push_back({"table " + table_.name + ": the row has " +
+                             std::to_string(rest[0].key.size() + rest[0].value.size()) + " bytes, over the limit of " +
+                             std::to_string(record_bytes_max_) + " (properties.max.request.size)",
+                         "sink",
+                         {topic_, partition_},
+                         -1,
+                         -1,
+                         std::string(rest[0].key),
+                         std::string(rest[0].value)});
       rest = rest.subspan(1);
     }
     if (refused.empty()) return Ok();

@@ -33,7 +33,7 @@ class KafkaSource final : public stream::Source {
     group_ = options_.String("properties.group.id");
     if (group_.empty()) group_ = "tailrace-" + context_.job;
     isolation_ = options_.String("properties.isolation.level") == "read_uncommitted" ? log::Isolation::kReadUncommitted
-                                                                                    : log::Isolation::kReadCommitted;
+                                                                                     : log::Isolation::kReadCommitted;
   }
 
   Status Prepare(const stream::ScanSpec& scan) {
@@ -224,9 +224,9 @@ class KafkaSource final : public stream::Source {
     auto [first, end] = TRY(client_->Offsets(p.from));
     int64_t was = p.reader->position();
     int64_t next = was > end ? end : first;
-    LogWarning("kafka", "job " + context_.job + ": " + p.from.topic + "-" + std::to_string(p.from.partition) + ": offset " +
-                            std::to_string(was) + " is gone (the topic has " + std::to_string(first) + " to " +
-                            std::to_string(end) + "), going on at " + std::to_string(next));
+    LogWarning("kafka", "job " + context_.job + ": " + p.from.topic + "-" + std::to_string(p.from.partition) +
+                            ": offset " + std::to_string(was) + " is gone (the topic has " + std::to_string(first) +
+                            " to " + std::to_string(end) + "), going on at " + std::to_string(next));
     p.reader->Seek(next);
     return Ok();
   }
@@ -282,7 +282,8 @@ class KafkaSource final : public stream::Source {
             if (origin.timestamp_ms < 0) column.SetNull(row);
           } else {  // key
             column.Values<data::StringRef>()[row] = data::StringRef(origin.key.data() ? origin.key : BytesView(""));
-            if (!origin.key.data() || (wanted.type.id == data::TypeId::kVarchar && !IsUtf8(origin.key))) column.SetNull(row);
+            if (!origin.key.data() || (wanted.type.id == data::TypeId::kVarchar && !IsUtf8(origin.key)))
+              column.SetNull(row);
           }
         }
       }
@@ -314,8 +315,7 @@ class KafkaSource final : public stream::Source {
       for (uint32_t h = 0; h < r.header_count; h++, at++) {
         keys.Values<data::StringRef>()[at] = data::StringRef(r.headers[h].key);
         values.Values<data::StringRef>()[at] = data::StringRef(r.headers[h].value);
-        if (!r.headers[h].value.data() ||
-            (values.type.id == data::TypeId::kVarchar && !IsUtf8(r.headers[h].value)))
+        if (!r.headers[h].value.data() || (values.type.id == data::TypeId::kVarchar && !IsUtf8(r.headers[h].value)))
           values.SetNull(at);
       }
     }

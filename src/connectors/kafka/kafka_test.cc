@@ -49,9 +49,7 @@ class KafkaTest : public testing::TestWithParam<Where> {
   }
   void TearDown() override {
     own_client_.reset();
-    if (broker_) {
-      EXPECT_TRUE(broker_->Close().ok());
-    }
+    if (broker_) { EXPECT_TRUE(broker_->Close().ok()); }
   }
 
   std::string Topic(const std::string& name) const { return name + "-" + run_; }
@@ -60,8 +58,8 @@ class KafkaTest : public testing::TestWithParam<Where> {
     EXPECT_TRUE(made.ok()) << made.error().ToString();
     return Topic(name);
   }
-  void Send(const std::string& topic, const std::vector<std::string>& values, int32_t partition = -1, const std::string& key = "",
-            std::span<const HeaderView> headers = {}) {
+  void Send(const std::string& topic, const std::vector<std::string>& values, int32_t partition = -1,
+            const std::string& key = "", std::span<const HeaderView> headers = {}) {
     auto writer = client_->OpenWriter().value();
     std::vector<log::RecordToWrite> records;
     for (auto& v : values) {
@@ -82,8 +80,8 @@ class KafkaTest : public testing::TestWithParam<Where> {
     bool null_value;
     std::vector<std::pair<std::string, std::string>> headers;
   };
-  std::vector<Got> Read(const std::string& topic, size_t count, int32_t partition = 0, log::Isolation isolation = log::Isolation::kReadCommitted,
-                        int64_t timeout_ms = 10'000) {
+  std::vector<Got> Read(const std::string& topic, size_t count, int32_t partition = 0,
+                        log::Isolation isolation = log::Isolation::kReadCommitted, int64_t timeout_ms = 10'000) {
     Waker waker;
     auto reader = client_->OpenReader({topic, partition}, -1, isolation, &waker);
     EXPECT_TRUE(reader.ok()) << reader.error().ToString();
@@ -223,10 +221,12 @@ TEST_P(KafkaTest, SourceReadsAllPartitionsWithMetadataAndResumes) {
   HeaderView headers[] = {{"source", "web"}};
   Send(topic, {R"({"id":1,"name":"a"})", "broken", R"({"id":2,"name":"b"})"}, 0, "k1", headers);
   Send(topic, {R"({"id":3,"name":"c"})"}, 1);
-  auto job = Job("CREATE TABLE t (id INT, name VARCHAR, p INT METADATA FROM 'partition', o BIGINT METADATA FROM 'offset', "
-                 "ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp', k VARCHAR METADATA FROM 'key', "
-                 "h MAP<VARCHAR, VARCHAR> METADATA FROM 'headers', tp VARCHAR METADATA FROM 'topic') "
-                 "WITH ('connector' = 'kafka', 'topic' = '" + topic + "', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset');");
+  auto job =
+      Job("CREATE TABLE t (id INT, name VARCHAR, p INT METADATA FROM 'partition', o BIGINT METADATA FROM 'offset', "
+          "ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp', k VARCHAR METADATA FROM 'key', "
+          "h MAP<VARCHAR, VARCHAR> METADATA FROM 'headers', tp VARCHAR METADATA FROM 'topic') "
+          "WITH ('connector' = 'kafka', 'topic' = '" +
+          topic + "', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset');");
   auto source = job->Source("t", {2, 3, 0, 5, 6, 4});
   ASSERT_NE(source, nullptr);
   Status opened = source->Open("");
@@ -254,15 +254,17 @@ TEST_P(KafkaTest, SourceReadsAllPartitionsWithMetadataAndResumes) {
   ASSERT_TRUE(resumed->Open(position).ok());
   EXPECT_EQ(Rows({schema[0]}, Drain(*resumed, 1)), std::vector<std::string>{R"({"id":4})"});
 
-  auto bounded = Job("CREATE TABLE t (id INT) WITH ('connector' = 'kafka', 'topic' = '" + topic +
-                     "', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');");
+  auto bounded =
+      Job("CREATE TABLE t (id INT) WITH ('connector' = 'kafka', 'topic' = '" + topic +
+          "', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');");
   auto ends = bounded->Source("t");
   ASSERT_TRUE(ends->Open("").ok());
   EXPECT_TRUE(ends->bounded());
   Send(topic, {R"({"id":5})"}, 0);  // behind the end that was taken at Open
   EXPECT_EQ(Rows({schema[0]}, Drain(*ends)).size(), 4u);
 
-  auto missing = Job("CREATE TABLE t (id INT) WITH ('connector' = 'kafka', 'topic' = '" + Topic("none") + "', 'format' = 'json');");
+  auto missing = Job("CREATE TABLE t (id INT) WITH ('connector' = 'kafka', 'topic' = '" + Topic("none") +
+                     "', 'format' = 'json');");
   Status unknown = missing->Source("t")->Open("");
   ASSERT_FALSE(unknown.ok());
   EXPECT_NE(unknown.error().ToString().find("test.sql:1:"), std::string::npos) << unknown.error().ToString();
@@ -271,11 +273,15 @@ TEST_P(KafkaTest, SourceReadsAllPartitionsWithMetadataAndResumes) {
 TEST_P(KafkaTest, EpochsStandAsAWholeWithErrorsAndOffsets) {
   std::string in = MakeTopic("in"), out = Topic("made-by-the-sink");
   Send(in, {R"({"id":1})", R"({"id":2})", "junk"});
-  std::string sql = "SET 'errors.topic' = '" + Topic("errors") + "';"
-                    "CREATE TABLE i (id INT) WITH ('connector' = 'kafka', 'topic' = '" + in + "', 'format' = 'json');"
-                    "CREATE TABLE o (id INT) WITH ('connector' = 'kafka', 'topic' = '" + out + "', 'format' = 'json');";
-  auto start = [&](uint64_t expected_epoch, std::unique_ptr<stream::Source>* source, std::unique_ptr<stream::Sink>* sink,
-                   std::unique_ptr<stream::CommitPoint>* point) {
+  std::string sql = "SET 'errors.topic' = '" + Topic("errors") +
+                    "';"
+                    "CREATE TABLE i (id INT) WITH ('connector' = 'kafka', 'topic' = '" +
+                    in +
+                    "', 'format' = 'json');"
+                    "CREATE TABLE o (id INT) WITH ('connector' = 'kafka', 'topic' = '" +
+                    out + "', 'format' = 'json');";
+  auto start = [&](uint64_t expected_epoch, std::unique_ptr<stream::Source>* source,
+                   std::unique_ptr<stream::Sink>* sink, std::unique_ptr<stream::CommitPoint>* point) {
     auto job = Job(sql);
     *source = job->Source("i");
     *sink = job->Sink("o");
@@ -285,9 +291,7 @@ TEST_P(KafkaTest, EpochsStandAsAWholeWithErrorsAndOffsets) {
     EXPECT_NE(*point, nullptr);
     auto epoch = (*point)->Recover();
     EXPECT_TRUE(epoch.ok()) << epoch.error().ToString();
-    if (epoch.ok()) {
-      EXPECT_EQ(*epoch, expected_epoch);
-    }
+    if (epoch.ok()) { EXPECT_EQ(*epoch, expected_epoch); }
     EXPECT_TRUE((*sink)->Open().ok());
     return job;
   };
@@ -365,10 +369,13 @@ TEST_P(KafkaTest, EpochsStandAsAWholeWithErrorsAndOffsets) {
 
 TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
   std::string out = Topic("upserts");
-  auto job = Job("CREATE TABLE o (id INT, name VARCHAR, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'upsert-kafka', 'topic' = '" + out +
-                 "', 'value.format' = 'json', 'key.format' = 'json');"
-                 "CREATE TABLE k (id VARCHAR, n INT) WITH ('connector' = 'kafka', 'topic' = '" + Topic("keyed") +
-                 "', 'format' = 'json', 'key.fields' = 'id', 'value.fields-include' = 'EXCEPT_KEY');");
+  auto job =
+      Job("CREATE TABLE o (id INT, name VARCHAR, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'upsert-kafka', "
+          "'topic' = '" +
+          out +
+          "', 'value.format' = 'json', 'key.format' = 'json');"
+          "CREATE TABLE k (id VARCHAR, n INT) WITH ('connector' = 'kafka', 'topic' = '" +
+          Topic("keyed") + "', 'format' = 'json', 'key.fields' = 'id', 'value.fields-include' = 'EXCEPT_KEY');");
   auto sink = job->Sink("o");
   auto keyed = job->Sink("k");
   auto point = job->connectors->MakeCommitPoint(job->context).value();
@@ -376,12 +383,15 @@ TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
   ASSERT_TRUE(sink->Open().ok());
   ASSERT_TRUE(keyed->Open().ok());
   ASSERT_TRUE(point->Begin(7).ok());
-  Status written = sink->Write(MakeBatch(job->table("o").physical_schema(),
-                               {R"({"id":1,"name":"a"})", R"({"id":1,"name":"a"})", R"({"id":1,"name":"b"})", R"({"id":2,"name":"x"})"},
-                               {data::RowKind::kInsert, data::RowKind::kUpdateBefore, data::RowKind::kUpdateAfter, data::RowKind::kDelete}));
+  Status written = sink->Write(MakeBatch(
+      job->table("o").physical_schema(),
+      {R"({"id":1,"name":"a"})", R"({"id":1,"name":"a"})", R"({"id":1,"name":"b"})", R"({"id":2,"name":"x"})"},
+      {data::RowKind::kInsert, data::RowKind::kUpdateBefore, data::RowKind::kUpdateAfter, data::RowKind::kDelete}));
   ASSERT_TRUE(written.ok()) << written.error().ToString();
   ASSERT_TRUE(keyed->Write(MakeBatch(job->table("k").physical_schema(), {R"({"id":"me","n":3})"})).ok());
-  EXPECT_FALSE(keyed->Write(MakeBatch(job->table("k").physical_schema(), {R"({"id":"me","n":3})"}, {data::RowKind::kDelete})).ok());
+  EXPECT_FALSE(
+      keyed->Write(MakeBatch(job->table("k").physical_schema(), {R"({"id":"me","n":3})"}, {data::RowKind::kDelete}))
+          .ok());
   Status committed = point->Commit(7, {});
   ASSERT_TRUE(committed.ok()) << committed.error().ToString();
   auto got = Read(out, 3);
@@ -404,15 +414,18 @@ TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
 
 TEST_P(KafkaTest, WhatIsTooLargeGoesToTheErrorTopicCut) {
   std::string out = Topic("out");
-  auto job = Job("SET 'errors.topic' = '" + Topic("errors") + "';"
-                 "CREATE TABLE o (s VARCHAR) WITH ('connector' = 'kafka', 'topic' = '" + out + "', 'format' = 'json');");
+  auto job = Job("SET 'errors.topic' = '" + Topic("errors") +
+                 "';"
+                 "CREATE TABLE o (s VARCHAR) WITH ('connector' = 'kafka', 'topic' = '" +
+                 out + "', 'format' = 'json');");
   auto sink = job->Sink("o");
   auto point = job->connectors->MakeCommitPoint(job->context).value();
   ASSERT_TRUE(point->Recover().ok());
   ASSERT_TRUE(sink->Open().ok());
   ASSERT_TRUE(point->Begin(1).ok());
-  Status written = sink->Write(MakeBatch(job->table("o").physical_schema(),
-                                         {R"({"s":"a"})", "{\"s\":\"" + std::string(3 << 20, 'x') + "\"}", R"({"s":"b"})"}));
+  Status written =
+      sink->Write(MakeBatch(job->table("o").physical_schema(),
+                            {R"({"s":"a"})", "{\"s\":\"" + std::string(3 << 20, 'x') + "\"}", R"({"s":"b"})"}));
   ASSERT_TRUE(written.ok()) << written.error().ToString();
   stream::BadRecord bad{"too large", "decode", {"t", 0}, 1, 1, "", std::string(20 << 20, '\x01')};
   Status errors = job->connectors->WriteBadRecords({bad}, job->context);
@@ -431,7 +444,9 @@ TEST_P(KafkaTest, WhatIsTooLargeGoesToTheErrorTopicCut) {
 
 INSTANTIATE_TEST_SUITE_P(Logs, KafkaTest, testing::Values(Where::kEmbedded, Where::kOwnPort, Where::kApache),
                          [](const auto& info) {
-                           return info.param == Where::kEmbedded ? "Embedded" : info.param == Where::kOwnPort ? "OwnPort" : "ApacheKafka";
+                           return info.param == Where::kEmbedded  ? "Embedded"
+                                  : info.param == Where::kOwnPort ? "OwnPort"
+                                                                  : "ApacheKafka";
                          });
 
 }  // namespace

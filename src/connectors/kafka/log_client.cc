@@ -53,7 +53,8 @@ class KafkaClient final : public log::Client {
 
   Status CreateTopic(const log::TopicSpec& spec) override {
     char message[256];
-    rd_kafka_NewTopic_t* topic = rd_kafka_NewTopic_new(spec.name.c_str(), spec.partitions, -1, message, sizeof(message));
+    rd_kafka_NewTopic_t* topic =
+        rd_kafka_NewTopic_new(spec.name.c_str(), spec.partitions, -1, message, sizeof(message));
     if (!topic) return InvalidArgument("topic " + spec.name + ": " + message);
     for (const auto& [name, value] : spec.configs) rd_kafka_NewTopic_set_config(topic, name.c_str(), value.c_str());
     QueueHandle queue(rd_kafka_queue_new(control_.get()));
@@ -62,7 +63,8 @@ class KafkaClient final : public log::Client {
     EventHandle event(rd_kafka_queue_poll(queue.get(), kTransactionTimeoutMs));
     if (!event) return FromRdKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "create topic " + spec.name);
     if (rd_kafka_event_error(event.get()))
-      return FromRdKafka(rd_kafka_event_error(event.get()), "create topic " + spec.name, rd_kafka_event_error_string(event.get()));
+      return FromRdKafka(rd_kafka_event_error(event.get()), "create topic " + spec.name,
+                         rd_kafka_event_error_string(event.get()));
     TRY(TopicResult(rd_kafka_event_CreateTopics_result(event.get()), "create topic " + spec.name));
     // The answer comes before the brokers' metadata has it.
     int64_t deadline_ms = Clock::System().MonotonicMs() + kClusterTimeoutMs;
@@ -79,7 +81,8 @@ class KafkaClient final : public log::Client {
     EventHandle event(rd_kafka_queue_poll(queue.get(), kTransactionTimeoutMs));
     if (!event) return FromRdKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "delete topic " + topic);
     if (rd_kafka_event_error(event.get()))
-      return FromRdKafka(rd_kafka_event_error(event.get()), "delete topic " + topic, rd_kafka_event_error_string(event.get()));
+      return FromRdKafka(rd_kafka_event_error(event.get()), "delete topic " + topic,
+                         rd_kafka_event_error_string(event.get()));
     size_t count = 0;
     const rd_kafka_topic_result_t** results =
         rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &count);
@@ -91,8 +94,8 @@ class KafkaClient final : public log::Client {
 
   Result<std::pair<int64_t, int64_t>> Offsets(const TopicPartition& partition) override {
     int64_t low = 0, high = 0;
-    auto code = rd_kafka_query_watermark_offsets(control_.get(), partition.topic.c_str(), partition.partition, &low, &high,
-                                                 kClusterTimeoutMs);
+    auto code = rd_kafka_query_watermark_offsets(control_.get(), partition.topic.c_str(), partition.partition, &low,
+                                                 &high, kClusterTimeoutMs);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromRdKafka(code, Name(partition));
     return std::pair<int64_t, int64_t>(low, high);
   }
@@ -108,8 +111,8 @@ class KafkaClient final : public log::Client {
     return TRY(Offsets(partition)).second;
   }
 
-  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset, log::Isolation isolation,
-                                                  Waker* waker) override {
+  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset,
+                                                  log::Isolation isolation, Waker* waker) override {
     if (offset < 0) {
       auto [first, end] = TRY(Offsets(partition));
       offset = offset == -1 ? first : end;
@@ -118,7 +121,8 @@ class KafkaClient final : public log::Client {
   }
 
   Result<std::unique_ptr<log::Writer>> OpenWriter() override { return OpenKafkaWriter(cluster_); }
-  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(const std::string& transactional_id) override {
+  Result<std::unique_ptr<log::TransactionalWriter>> OpenTransactionalWriter(
+      const std::string& transactional_id) override {
     return OpenKafkaTransactionalWriter(cluster_, transactional_id);
   }
 
@@ -132,7 +136,8 @@ class KafkaClient final : public log::Client {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromRdKafka(code, "group " + group);
     log::CommittedOffset committed;
     if (entry->offset >= 0) committed.offset = entry->offset;
-    if (entry->metadata_size) committed.metadata.assign(static_cast<const char*>(entry->metadata), entry->metadata_size);
+    if (entry->metadata_size)
+      committed.metadata.assign(static_cast<const char*>(entry->metadata), entry->metadata_size);
     return committed;
   }
 
@@ -177,8 +182,10 @@ class KafkaClient final : public log::Client {
   Result<rd_kafka_t*> GroupConsumer(const std::string& group) {
     auto& consumer = groups_[group];
     if (!consumer) {
-      ConfHandle conf = TRY(MakeConf(cluster_, {{"group.id", group}, {"enable.auto.commit", "false"},
-                                                {"isolation.level", "read_committed"}, {"allow.auto.create.topics", "false"}}));
+      ConfHandle conf = TRY(MakeConf(cluster_, {{"group.id", group},
+                                                {"enable.auto.commit", "false"},
+                                                {"isolation.level", "read_committed"},
+                                                {"allow.auto.create.topics", "false"}}));
       consumer = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
     }
     return consumer.get();

@@ -45,7 +45,9 @@ class KafkaReader final : public log::Reader {
     rd_kafka_topic_conf_set(conf, "auto.offset.reset", "error", message, sizeof(message));
     topic_.reset(rd_kafka_topic_new(consumer_->handle.get(), from_.topic.c_str(), conf));
     if (!topic_) return FromRdKafka(rd_kafka_last_error(), "topic " + from_.topic);
-    if (waker) rd_kafka_queue_cb_event_enable(queue_.get(), [](rd_kafka_t*, void* w) { static_cast<Waker*>(w)->Wake(); }, waker);
+    if (waker)
+      rd_kafka_queue_cb_event_enable(
+          queue_.get(), [](rd_kafka_t*, void* w) { static_cast<Waker*>(w)->Wake(); }, waker);
     if (rd_kafka_consume_start_queue(topic_.get(), from_.partition, position_, queue_.get()) != 0)
       return FromRdKafka(rd_kafka_last_error(), "topic " + from_.topic);
     started_ = true;
@@ -112,8 +114,8 @@ class KafkaReader final : public log::Reader {
     int64_t now_ms = Clock::System().MonotonicMs();
     if (end_ >= 0 && now_ms - end_asked_ms_ < kEndOffsetAgeMsMax) return std::max(end_, position_);
     int64_t low, high;
-    auto code = rd_kafka_query_watermark_offsets(consumer_->handle.get(), from_.topic.c_str(), from_.partition, &low, &high,
-                                                 kClusterTimeoutMs);
+    auto code = rd_kafka_query_watermark_offsets(consumer_->handle.get(), from_.topic.c_str(), from_.partition, &low,
+                                                 &high, kClusterTimeoutMs);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromRdKafka(code, "end of " + from_.topic);
     end_ = high;
     end_asked_ms_ = now_ms;
@@ -190,17 +192,18 @@ Result<std::unique_ptr<log::Reader>> ConsumerPool::OpenReader(const TopicPartiti
       consumer = std::make_shared<Consumer>();
       consumer->isolation = isolation;
       ConfHandle conf = TRY(MakeConf(
-          cluster_, {{"isolation.level", isolation == log::Isolation::kReadCommitted ? "read_committed" : "read_uncommitted"},
-                     {"enable.auto.commit", "false"},
-                     {"enable.auto.offset.store", "false"},
-                     {"enable.partition.eof", "true"},
-                     {"fetch.wait.max.ms", "100"},
-                     {"fetch.error.backoff.ms", "50"},
-                     // librdkafka 2.0 looks only once a second whether a full queue has room again, so the queue must
-                     // hold a second's worth: with 32 MB a job reads 0.2 million bids/s, with this 1.1.
-                     {"queued.min.messages", "10000000"},
-                     {"queued.max.messages.kbytes", "131072"},
-                     {"fetch.message.max.bytes", "8388608"}}));
+          cluster_,
+          {{"isolation.level", isolation == log::Isolation::kReadCommitted ? "read_committed" : "read_uncommitted"},
+           {"enable.auto.commit", "false"},
+           {"enable.auto.offset.store", "false"},
+           {"enable.partition.eof", "true"},
+           {"fetch.wait.max.ms", "100"},
+           {"fetch.error.backoff.ms", "50"},
+           // librdkafka 2.0 looks only once a second whether a full queue has room again, so the queue must
+           // hold a second's worth: with 32 MB a job reads 0.2 million bids/s, with this 1.1.
+           {"queued.min.messages", "10000000"},
+           {"queued.max.messages.kbytes", "131072"},
+           {"fetch.message.max.bytes", "8388608"}}));
       consumer->handle = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
       consumer->in_use.insert(partition);
       consumers_.push_back(consumer);

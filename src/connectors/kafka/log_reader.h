@@ -16,8 +16,8 @@ class ConsumerPool {
  public:
   explicit ConsumerPool(ClusterConfig cluster) : cluster_(std::move(cluster)) {}
   /// `offset` is a concrete one.
-  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset, log::Isolation isolation,
-                                                  Waker* waker);
+  Result<std::unique_ptr<log::Reader>> OpenReader(const TopicPartition& partition, int64_t offset,
+                                                  log::Isolation isolation, Waker* waker);
 
   struct Consumer;
 

@@ -54,7 +54,8 @@ class Producer {
         fields[n].vtype = RD_KAFKA_VTYPE_KEY;
         fields[n].u.mem.ptr = const_cast<char*>(record.key.data());
         fields[n++].u.mem.size = record.key.size();
-        if (record.timestamp_ms >= 0) fields[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP, fields[n++].u.i64 = record.timestamp_ms;
+        if (record.timestamp_ms >= 0)
+          fields[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP, fields[n++].u.i64 = record.timestamp_ms;
         if (headers) fields[n].vtype = RD_KAFKA_VTYPE_HEADERS, fields[n++].u.headers = headers;
         ErrorHandle error(rd_kafka_produceva(handle_.get(), fields, n));
         if (!error) break;
@@ -88,7 +89,8 @@ class Producer {
   static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return;
     auto* self = static_cast<Producer*>(opaque);
-    if (!self->error_) self->error_ = FromRdKafka(message->err, std::string("topic ") + rd_kafka_topic_name(message->rkt));
+    if (!self->error_)
+      self->error_ = FromRdKafka(message->err, std::string("topic ") + rd_kafka_topic_name(message->rkt));
   }
   Status TakeError() {
     if (!error_) return Ok();
@@ -152,16 +154,16 @@ class KafkaTransactionalWriter final : public log::TransactionalWriter {
       rd_kafka_consumer_group_metadata_destroy(metadata);
       TRY(std::move(sent));
     }
-    Status committed =
-        Retried("commit of a transaction", [&] { return rd_kafka_commit_transaction(producer_->get(), kTransactionTimeoutMs); });
+    Status committed = Retried("commit of a transaction",
+                               [&] { return rd_kafka_commit_transaction(producer_->get(), kTransactionTimeoutMs); });
     if (committed.ok()) open_ = false;
     return committed;
   }
 
   Status Abort() override {
     if (!open_) return Ok();
-    Status aborted =
-        Retried("abort of a transaction", [&] { return rd_kafka_abort_transaction(producer_->get(), kTransactionTimeoutMs); });
+    Status aborted = Retried("abort of a transaction",
+                             [&] { return rd_kafka_abort_transaction(producer_->get(), kTransactionTimeoutMs); });
     open_ = false;
     producer_->ForgetErrors();
     return aborted;

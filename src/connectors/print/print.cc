@@ -101,7 +101,11 @@ class PrintSink final : public stream::Sink {
 const ConnectorSpec& PrintConnector() {
   static const std::vector<OptionSpec> options = WithFormatOptions(kOwn);
   static const ConnectorSpec spec = {
-      "print", "rows on standard output, as JSON", options, nullptr, nullptr,
+      "print",
+      "rows on standard output, as JSON",
+      options,
+      nullptr,
+      nullptr,
       [](SinkArguments arguments) -> Result<std::unique_ptr<stream::Sink>> {
         return std::unique_ptr<stream::Sink>(std::make_unique<PrintSink>(std::move(arguments)));
       }};
