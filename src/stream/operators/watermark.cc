@@ -8,8 +8,9 @@ namespace tailrace::stream {
 namespace {
 
 /// One watermark by partition of the source, so that reading one partition ahead of another makes no row late; the
-/// lowest goes on. A partition not seen yet holds it back until the source has caught up once; a silent one for as long
-/// as the idle timeout says (Flink: "Dealing With Idle Sources").
+/// lowest goes on. A silent partition holds it back for as long as the idle timeout says, for ever without one (Flink:
+/// "Dealing With Idle Sources"). One that never had a row does so only for a while after the source has caught up: its
+/// first rows may be on their way, but a topic with more partitions than keys must not stop all windows for ever.
 class WatermarkGenerator final : public Operator {
  public:
   WatermarkGenerator(std::string name, OperatorContext* context, std::unique_ptr<sql::Expressions> expression,
@@ -61,7 +62,8 @@ class WatermarkGenerator final : public Operator {
       }
       partition.idle = TimedOut(monotonic_ms - partition.last_row_ms);
     }
-    unseen_are_idle_ = TimedOut(monotonic_ms - started_ms_);
+    if (options_.idle_timeout_ms > 0) unseen_are_idle_ = TimedOut(monotonic_ms - started_ms_);
+    else unseen_are_left_out_ = source_->caught_up && monotonic_ms - started_ms_ >= kUnseenMs;
     return Advance();
   }
 
@@ -99,6 +101,7 @@ class WatermarkGenerator final : public Operator {
 
  private:
   static constexpr uint8_t kVersion = 1;
+  static constexpr int64_t kUnseenMs = 10'000;
   struct Partition {
     TopicPartition from;
     int64_t highest_us = kNoWatermark;
@@ -128,7 +131,7 @@ class WatermarkGenerator final : public Operator {
       idle_ = all_idle;
       TRY(EmitIdle(idle_));
     }
-    if (!source_->caught_up && !unseen_are_idle_) {
+    if (!unseen_are_left_out_ && !unseen_are_idle_) {
       for (const TopicPartition& expected : source_->partitions) {
         bool seen = std::any_of(partitions_.begin(), partitions_.end(), [&](const Partition& p) { return p.from == expected; });
         if (!seen) return {};
@@ -150,7 +153,7 @@ class WatermarkGenerator final : public Operator {
   std::vector<Partition> partitions_;
   int64_t current_us_ = kNoWatermark;
   bool restored_ = false;
-  bool idle_ = false, unseen_are_idle_ = false;
+  bool idle_ = false, unseen_are_idle_ = false, unseen_are_left_out_ = false;
   int64_t started_ms_ = -1;
   std::vector<sql::Expressions::Failure> failed_;
 };
