@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/logging.h"
@@ -50,10 +52,10 @@ class BrokerImpl final : public Broker {
     groups_ = std::make_unique<GroupCoordinator>(options_, clock_, journal_, *offsets_);
     TRY(groups_->Load());
     fetch_sessions_ = std::make_unique<FetchSessions>(clock_);
-    client_ = MakeEmbeddedClient(*topics_, *offsets_, *transactions_, clock_);
-    parts_.reset(new Parts{options_, clock_, metrics_, *topics_, *offsets_, *groups_, *fetch_sessions_, *producer_ids_, *transactions_});
     // Keeps house: its work may wait for the disk, so it is not one of the loops that serve.
     house_ = TRY(io::EventLoop::Start("broker-house"));
+    client_ = MakeEmbeddedClient(*topics_, *offsets_, *transactions_, clock_);
+    parts_.reset(new Parts{options_, clock_, metrics_, *topics_, *offsets_, *groups_, *fetch_sessions_, *producer_ids_, *transactions_, *house_});
     groups_->SetAlarm([this](int64_t deadline_ms) {
       house_->Post([this, deadline_ms] { ArmGroups(deadline_ms); });
     });
@@ -141,9 +143,17 @@ class BrokerImpl final : public Broker {
   Status Close() override {
     if (closed_) return Ok();
     closed_ = true;
-    // Connections first: what they appended but did not acknowledge may still become durable; nobody is told so.
+    if (server_) {
+      // No new requests; what was appended is acknowledged if the disk is quick, so that producers needn't ask again.
+      server_->StopAccepting();
+      server_->StopReading();
+      for (int64_t until_ms = Clock::System().MonotonicMs() + 500;
+           parts_->produces_pending > 0 && Clock::System().MonotonicMs() < until_ms;) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      for (auto& loop : loops_) loop->PostAndWait([] {});
+    }
     if (house_) house_->Stop();
-    if (server_) server_->StopAccepting();
     server_.reset();
     for (auto& loop : loops_) loop->Stop();
     Status first;

@@ -157,7 +157,7 @@ class ServerTest : public ::testing::Test {
     t.name = topic;
     auto& p = t.partitions.emplace_back();
     p.index = partition;
-    p.records.view = batch;
+    p.records.chain.push_back(SharedBytes::Own(batch));
     return request;
   }
   wire::ProduceResponse::Topic::Partition Produce(const std::string& topic, int32_t partition, const std::string& batch, int16_t version = 9) {

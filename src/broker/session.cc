@@ -123,9 +123,15 @@ void Session::Start(io::Frame frame) {
   size_t body_at = from.position();
   auto call = std::make_shared<Call>(weak_from_this(), connection_->loop(), sequence, std::move(header), std::move(frame),
                                      body_at, static_cast<size_t>(api - wire::kApis), received_ns);
-  Status status = handler->handle(parts_, call);
-  if (!status.ok()) {
+  auto run = [&parts = parts_, call, handler, api] {
+    Status status = handler->handle(parts, call);
+    if (status.ok()) return;
     call->Close(fmt::format("malformed {} request of client '{}': {}", api->name, call->client_id(), status.error().ToString()));
+  };
+  if (handler->where == RunsOn::kHouse) {
+    parts_.house.Post(std::move(run));
+  } else {
+    run();
   }
 }
 

@@ -69,6 +69,11 @@ void ConnectionImpl::PauseReading() {
   ScheduleFlush();
 }
 
+void ConnectionImpl::StopReading() {
+  stopped_ = true;
+  ScheduleFlush();
+}
+
 void ConnectionImpl::ResumeReading() {
   if (!paused_) return;
   paused_ = false;

@@ -23,6 +23,7 @@ class ConnectionImpl final : public Connection, public FdHandler {
   Status Open(std::shared_ptr<FrameHandler> handler);
   /// Now, with OnClosed; the owner then destroys it.
   void CloseNow();
+  void StopReading();
   bool IdleSince(int64_t before_ms) const { return !busy_ && last_activity_ms_ < before_ms; }
 
   void Send(OutChain chain) override;
@@ -44,7 +45,7 @@ class ConnectionImpl final : public Connection, public FdHandler {
   static constexpr size_t kReadAhead = 4096;
   static constexpr int64_t kReadPerTurnMax = 1 << 20;  // then other connections have their turn
 
-  bool Reading() const { return !paused_ && !waits_for_budget_; }
+  bool Reading() const { return !paused_ && !waits_for_budget_ && !stopped_; }
   bool NewFrame(uint32_t size);
   void ReadSome();
   bool ReadOnce(int64_t* budget);
@@ -74,6 +75,7 @@ class ConnectionImpl final : public Connection, public FdHandler {
   int64_t last_activity_ms_ = 0;
   bool paused_ = false;
   bool waits_for_budget_ = false;
+  bool stopped_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false once destroyed; read on the loop
   bool busy_ = false;
   bool flush_scheduled_ = false;

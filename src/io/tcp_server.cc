@@ -129,6 +129,14 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
     listen_fd_ = -1;
   }
 
+  void StopReading() override {
+    for (auto& shard : shards_) {
+      shard->loop->PostAndWait([&shard] {
+        for (auto& [id, connection] : shard->connections) connection->StopReading();
+      });
+    }
+  }
+
   void OnReady(uint32_t) override {
     for (int i = 0; i < 64; ++i) {
       sockaddr_storage address{};
@@ -144,11 +152,11 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
         return;
       }
       if (stats_.connections.load() >= static_cast<uint64_t>(options_.connections_max)) {
-        ::close(fd);
         if (stats_.refused.fetch_add(1) % 1000 == 0) {
           LogWarning(options_.log_name, "connection from " + AddressText(address) + " refused: " +
                                             std::to_string(options_.connections_max) + " are open already (max_connections)");
         }
+        ::close(fd);
         continue;
       }
       SetConnectionOptions(fd);

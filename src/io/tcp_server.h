@@ -49,6 +49,8 @@ class TcpServer {
   virtual const TcpServerStats& stats() const = 0;
   /// Takes no more connections; those open go on.
   virtual void StopAccepting() = 0;
+  /// Reads nothing more from any connection; what was read goes on to be answered. Returns when it is so.
+  virtual void StopReading() = 0;
 };
 
 }  // namespace tailrace::io

@@ -4,6 +4,7 @@
 #include "broker/apis/registry.h"
 #include "broker/broker.h"
 #include "broker/topics.h"
+#include "io/event_loop.h"
 #include "wire/messages/metadata.h"
 
 namespace tailrace::broker {
@@ -30,6 +31,14 @@ void Describe(Parts& parts, const Topic& topic, bool operations, wire::MetadataR
 
 Status HandleMetadata(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::MetadataRequest::Decode(call->body(), call->version()));
+  bool create = parts.options.auto_create_topics && (call->version() < 4 || request.allow_auto_topic_creation);
+  if (create && request.topics && !parts.house.InLoop()) {
+    for (auto& wanted : *request.topics) {
+      if (!wanted.topic_id.is_zero() || !wanted.name || parts.topics.Find(*wanted.name)) continue;
+      parts.house.Post([&parts, call] { (void)HandleMetadata(parts, call); });  // decoded once already: not malformed
+      return Ok();
+    }
+  }
   wire::MetadataResponse response;
   response.brokers.push_back({parts.options.node_id, parts.options.advertised_host, parts.port.load(), std::nullopt});
   response.cluster_id = parts.topics.cluster_id();
@@ -41,7 +50,6 @@ Status HandleMetadata(Parts& parts, const CallPtr& call) {
   if (all) {
     for (const TopicPtr& topic : parts.topics.List()) Describe(parts, *topic, operations, &response.topics.emplace_back());
   } else {
-    bool create = call->version() < 4 || request.allow_auto_topic_creation;
     for (auto& wanted : *request.topics) {
       auto& answer = response.topics.emplace_back();
       answer.name = wanted.name;

@@ -23,6 +23,10 @@ using wire::KafkaError;
 
 /// Lives until every partition of the request is on disk.
 struct Pending : std::enable_shared_from_this<Pending> {
+  explicit Pending(Parts& p) : parts(p) { parts.produces_pending++; }
+  ~Pending() { parts.produces_pending--; }
+
+  Parts& parts;
   CallPtr call;
   wire::ProduceResponse response;
   std::atomic<int> flushes_left{1};  // one for the request itself, until all its partitions are appended
@@ -53,7 +57,7 @@ struct Pending : std::enable_shared_from_this<Pending> {
 Status HandleProduce(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::ProduceRequest::Decode(call->body(), call->version()));
   bool by_id = call->version() >= 13;
-  auto pending = std::make_shared<Pending>();
+  auto pending = std::make_shared<Pending>(parts);
   pending->call = call;
   pending->response.topics.reserve(request.topics.size());
   bool any_error = false;

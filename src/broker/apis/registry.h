@@ -11,13 +11,16 @@
 namespace tailrace::broker {
 
 /// Answers the call, now or later. An error means that the request is malformed: its connection is closed.
-/// Runs on the connection's loop and must not block beyond a write to the page cache; changes of topics and configs
-/// wait for one fsync (rare, and their callers expect it).
 using HandleFn = Status (*)(Parts& parts, const CallPtr& call);
+
+/// Where a handler runs. One that waits for the disk (topics and configs change with one journal flush) must not hold
+/// up the connections of a loop.
+enum class RunsOn : uint8_t { kLoop, kHouse };
 
 struct ApiHandler {
   wire::ApiKey key;
   HandleFn handle;
+  RunsOn where = RunsOn::kLoop;
 };
 
 std::span<const ApiHandler> ApiHandlers();
