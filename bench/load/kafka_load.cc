@@ -1,7 +1,8 @@
 // One producer or consumer by librdkafka, the same for every broker under test.
 //   kafka_load produce BROKERS TOPIC RECORDS BYTES [NAME=VALUE...]     prints "records seconds"
 //   kafka_load consume BROKERS TOPIC RECORDS [NAME=VALUE...]
-//   kafka_load latency BROKERS TOPIC RATE SECONDS                      one record at a time; prints p50 p99 p99.9 max in us
+//   kafka_load latency BROKERS TOPIC RATE SECONDS                      one record at a time; prints p50 p99 p99.9 max
+//   in us
 // Settings as in DESIGN's table: linger 5 ms, batches of 64 KB, acks=all.
 
 #include <librdkafka/rdkafka.h>
@@ -80,7 +81,8 @@ int Produce(int argc, char** argv) {
   double started = Now();
   for (long i = 0; i < records; ++i) {
     int partition = static_cast<int>(i % partitions);
-    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, payload.data() + i % 4096, bytes, nullptr, 0, nullptr) < 0) {
+    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, payload.data() + i % 4096, bytes, nullptr, 0,
+                            nullptr) < 0) {
       if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) Die(rd_kafka_err2str(rd_kafka_last_error()));
       rd_kafka_poll(rk, 10);
     }
@@ -190,7 +192,9 @@ int Latency(int argc, char** argv) {
   reader.join();
   if (times.size() < static_cast<size_t>(n) / 2) Die("half of the records did not arrive");
   std::sort(times.begin(), times.end());
-  auto at = [&](double q) { return times[std::min(times.size() - 1, static_cast<size_t>(q * static_cast<double>(times.size())))] * 1e6; };
+  auto at = [&](double q) {
+    return times[std::min(times.size() - 1, static_cast<size_t>(q * static_cast<double>(times.size())))] * 1e6;
+  };
   printf("%.0f %.0f %.0f %.0f\n", at(0.5), at(0.99), at(0.999), times.back() * 1e6);
   fflush(stdout);
   _exit(0);

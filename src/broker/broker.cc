@@ -35,7 +35,8 @@ namespace {
 
 class BrokerImpl final : public Broker {
  public:
-  BrokerImpl(BrokerOptions options, Clock& clock) : options_(std::move(options)), clock_(clock), budget_(options_.max_queued_bytes) {}
+  BrokerImpl(BrokerOptions options, Clock& clock)
+      : options_(std::move(options)), clock_(clock), budget_(options_.max_queued_bytes) {}
   ~BrokerImpl() override { (void)Close(); }
 
   Status Start() {
@@ -55,10 +56,9 @@ class BrokerImpl final : public Broker {
     // Keeps house: its work may wait for the disk, so it is not one of the loops that serve.
     house_ = TRY(io::EventLoop::Start("broker-house"));
     client_ = MakeEmbeddedClient(*topics_, *offsets_, *transactions_, clock_);
-    parts_.reset(new Parts{options_, clock_, metrics_, *topics_, *offsets_, *groups_, *fetch_sessions_, *producer_ids_, *transactions_, *house_});
-    groups_->SetAlarm([this](int64_t deadline_ms) {
-      house_->Post([this, deadline_ms] { ArmGroups(deadline_ms); });
-    });
+    parts_.reset(new Parts{options_, clock_, metrics_, *topics_, *offsets_, *groups_, *fetch_sessions_, *producer_ids_,
+                           *transactions_, *house_});
+    groups_->SetAlarm([this](int64_t deadline_ms) { house_->Post([this, deadline_ms] { ArmGroups(deadline_ms); }); });
     house_->Post([this] {
       ArmGroups(groups_->Tick());
       KeepTransactions();
@@ -80,9 +80,10 @@ class BrokerImpl final : public Broker {
     options.connections_max = options_.max_connections;
     options.log_name = "broker";
     options.budget = &budget_;
-    auto server = io::TcpServer::Listen(host, port, loops, options, [this](io::Connection* connection) -> std::shared_ptr<io::FrameHandler> {
-      return std::make_shared<Session>(*parts_, connection);
-    });
+    auto server = io::TcpServer::Listen(host, port, loops, options,
+                                        [this](io::Connection* connection) -> std::shared_ptr<io::FrameHandler> {
+                                          return std::make_shared<Session>(*parts_, connection);
+                                        });
     if (!server.ok()) {
       loops_.clear();
       return std::move(server).error();
@@ -186,15 +187,17 @@ class BrokerImpl final : public Broker {
   void KeepRetention() {
     // Not at the very start, which has better things to do.
     house_->After(options_.retention_check_interval_ms, [this] {
-      if (int64_t n = topics_->ApplyRetention(); n > 0) LogInfo("broker", fmt::format("retention removed {} segment(s)", n));
+      if (int64_t n = topics_->ApplyRetention(); n > 0)
+        LogInfo("broker", fmt::format("retention removed {} segment(s)", n));
       KeepRetention();
     });
   }
   void KeepOffsets() {
     constexpr int64_t kIntervalMs = 600'000;  // offsets.retention.check.interval.ms
     house_->After(kIntervalMs, [this] {
-      int64_t n = offsets_->Expire(options_.offsets_retention_ms,
-                                   [this](const std::string& group, const std::string& topic) { return groups_->IdleSinceMs(group, topic); });
+      int64_t n = offsets_->Expire(
+          options_.offsets_retention_ms,
+          [this](const std::string& group, const std::string& topic) { return groups_->IdleSinceMs(group, topic); });
       if (n > 0) LogInfo("broker", fmt::format("{} committed offset(s) of idle groups expired", n));
       groups_->RemoveEmptyGroups();
       KeepOffsets();

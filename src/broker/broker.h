@@ -18,23 +18,23 @@ class Client;
 namespace tailrace::broker {
 
 struct BrokerOptions {
-  std::string data_dir;                 // holds partitions as TOPIC-N/ and meta.journal
+  std::string data_dir;  // holds partitions as TOPIC-N/ and meta.journal
   int32_t node_id = 0;
-  std::string cluster_id;               // made and kept on first start where empty
+  std::string cluster_id;  // made and kept on first start where empty
   std::string advertised_host = "127.0.0.1";
   bool auto_create_topics = true;
   int32_t default_partitions = 1;
-  int64_t segment_bytes = 1 << 30;      // topic config segment.bytes overrides; likewise below
+  int64_t segment_bytes = 1 << 30;  // topic config segment.bytes overrides; likewise below
   int64_t segment_ms = 7 * 86400'000ll;
   int64_t retention_ms = 7 * 86400'000ll;
   int64_t retention_bytes = -1;
   int64_t retention_check_interval_ms = 300'000;
   int32_t max_message_bytes = 1'048'588;
-  int32_t max_request_bytes = 104'857'600;   // socket.request.max.bytes
+  int32_t max_request_bytes = 104'857'600;     // socket.request.max.bytes
   int64_t max_decompressed_bytes = 256 << 20;  // a record batch larger than this when inflated is refused
   int32_t max_connections = 4096;
-  int64_t max_queued_bytes = 256 << 20;      // of requests not yet answered, all connections together
-  bool flush_before_ack = true;         // false: acknowledged means in the page cache, as Kafka's default
+  int64_t max_queued_bytes = 256 << 20;  // of requests not yet answered, all connections together
+  bool flush_before_ack = true;          // false: acknowledged means in the page cache, as Kafka's default
   int32_t group_min_session_timeout_ms = 1000;
   int32_t group_max_session_timeout_ms = 1'800'000;
   int32_t group_initial_rebalance_delay_ms = 0;
@@ -59,14 +59,14 @@ struct GroupPartitionStats {
 };
 struct GroupStats {
   std::string group;
-  std::string state;     // Empty, PreparingRebalance, CompletingRebalance, Stable, Dead
+  std::string state;  // Empty, PreparingRebalance, CompletingRebalance, Stable, Dead
   int32_t members;
   std::vector<GroupPartitionStats> partitions;
 };
 
 /// Requests of one API since start. Times from the frame's last byte read to the answer's first byte written.
 struct ApiStats {
-  std::string api;                        // "Produce"
+  std::string api;  // "Produce"
   uint64_t requests = 0;
   uint64_t errors = 0;
   uint64_t time_us_sum = 0;

@@ -20,7 +20,8 @@ constexpr Dynamic kDynamic[] = {
     {"log.retention.bytes", "retention.bytes", [](BrokerOptions& o, int64_t v) { o.retention_bytes = v; }},
     {"log.segment.bytes", "segment.bytes", [](BrokerOptions& o, int64_t v) { o.segment_bytes = v; }},
     {"log.roll.ms", "segment.ms", [](BrokerOptions& o, int64_t v) { o.segment_ms = v; }},
-    {"message.max.bytes", "max.message.bytes", [](BrokerOptions& o, int64_t v) { o.max_message_bytes = static_cast<int32_t>(v); }},
+    {"message.max.bytes", "max.message.bytes",
+     [](BrokerOptions& o, int64_t v) { o.max_message_bytes = static_cast<int32_t>(v); }},
 };
 
 const Dynamic* FindDynamic(std::string_view name) {
@@ -37,16 +38,21 @@ std::vector<BrokerConfigEntry> BrokerConfigEntries(const BrokerOptions& o) {
   auto boolean = [](bool v) { return std::string(v ? "true" : "false"); };
   using T = ConfigType;
   return {
-      {"auto.create.topics.enable", boolean(o.auto_create_topics), T::kBoolean, false, "Clients' first use of a topic makes it."},
+      {"auto.create.topics.enable", boolean(o.auto_create_topics), T::kBoolean, false,
+       "Clients' first use of a topic makes it."},
       {"broker.id", number(o.node_id), T::kInt, false, "The id of this broker."},
       {"default.replication.factor", "1", T::kInt, false, "One node: always 1."},
-      {"group.initial.rebalance.delay.ms", number(o.group_initial_rebalance_delay_ms), T::kInt, false, "How long an empty group waits for more members."},
-      {"group.max.session.timeout.ms", number(o.group_max_session_timeout_ms), T::kInt, false, "The longest session timeout."},
-      {"group.min.session.timeout.ms", number(o.group_min_session_timeout_ms), T::kInt, false, "The shortest session timeout."},
+      {"group.initial.rebalance.delay.ms", number(o.group_initial_rebalance_delay_ms), T::kInt, false,
+       "How long an empty group waits for more members."},
+      {"group.max.session.timeout.ms", number(o.group_max_session_timeout_ms), T::kInt, false,
+       "The longest session timeout."},
+      {"group.min.session.timeout.ms", number(o.group_min_session_timeout_ms), T::kInt, false,
+       "The shortest session timeout."},
       {"log.dirs", o.data_dir, T::kString, false, "Where partitions are kept."},
       {"log.flush.before.ack", boolean(o.flush_before_ack), T::kBoolean, false, "Acknowledged means on disk."},
       {"log.retention.bytes", number(o.retention_bytes), T::kLong, true, "Default of retention.bytes."},
-      {"log.retention.check.interval.ms", number(o.retention_check_interval_ms), T::kLong, false, "Time between looks for old segments."},
+      {"log.retention.check.interval.ms", number(o.retention_check_interval_ms), T::kLong, false,
+       "Time between looks for old segments."},
       {"log.retention.ms", number(o.retention_ms), T::kLong, true, "Default of retention.ms."},
       {"log.roll.ms", number(o.segment_ms), T::kLong, true, "Default of segment.ms."},
       {"log.segment.bytes", number(o.segment_bytes), T::kInt, true, "Default of segment.bytes."},
@@ -56,7 +62,8 @@ std::vector<BrokerConfigEntry> BrokerConfigEntries(const BrokerOptions& o) {
       {"node.id", number(o.node_id), T::kInt, false, "The id of this broker."},
       {"num.io.threads", number(o.io_threads), T::kInt, false, "Event loops."},
       {"num.partitions", number(o.default_partitions), T::kInt, false, "Partitions of a topic that doesn't say."},
-      {"offsets.retention.minutes", number(o.offsets_retention_ms / 60'000), T::kInt, false, "How long idle groups keep their offsets."},
+      {"offsets.retention.minutes", number(o.offsets_retention_ms / 60'000), T::kInt, false,
+       "How long idle groups keep their offsets."},
       {"queued.max.request.bytes", number(o.max_queued_bytes), T::kLong, false, "Bytes of requests in memory at once."},
       {"socket.request.max.bytes", number(o.max_request_bytes), T::kInt, false, "The largest request."},
   };
@@ -65,7 +72,8 @@ std::vector<BrokerConfigEntry> BrokerConfigEntries(const BrokerOptions& o) {
 Status CheckBrokerConfig(std::string_view name, std::string_view value) {
   const Dynamic* d = FindDynamic(name);
   if (!d) {
-    return InvalidArgument(fmt::format("Cannot update these configs dynamically: {}", name)).Remedy("set it when the broker starts");
+    return InvalidArgument(fmt::format("Cannot update these configs dynamically: {}", name))
+        .Remedy("set it when the broker starts");
   }
   Status status = CheckTopicConfig(d->topic_config, value);
   if (!status.ok()) return std::move(status).error().Context(name);

@@ -17,12 +17,13 @@ namespace tailrace::broker {
 
 class Session;
 
-/// Shared by whatever has to happen before the answer goes out. Answer once: Respond, RespondNothing or Close; a call that
-/// is dropped unanswered closes its connection. Answering is thread-safe, the rest belongs to the connection's loop.
+/// Shared by whatever has to happen before the answer goes out. Answer once: Respond, RespondNothing or Close; a call
+/// that is dropped unanswered closes its connection. Answering is thread-safe, the rest belongs to the connection's
+/// loop.
 class Call {
  public:
-  Call(std::weak_ptr<Session> session, io::EventLoop& loop, uint64_t sequence, wire::RequestHeader header, io::Frame frame,
-       size_t body_at, size_t api_index, int64_t received_ns);
+  Call(std::weak_ptr<Session> session, io::EventLoop& loop, uint64_t sequence, wire::RequestHeader header,
+       io::Frame frame, size_t body_at, size_t api_index, int64_t received_ns);
   ~Call();
 
   int16_t version() const { return header_.api_version; }

@@ -23,9 +23,7 @@ std::shared_ptr<FetchSession> FetchSessions::Create() {
     sessions_.erase(oldest);
   }
   auto session = std::make_shared<FetchSession>();
-  do {
-    last_id_ = NextEpoch(last_id_);
-  } while (sessions_.count(last_id_) > 0);
+  do { last_id_ = NextEpoch(last_id_); } while (sessions_.count(last_id_) > 0);
   session->id = last_id_;
   session->used_ms = now_ms;
   sessions_[session->id] = session;

@@ -52,9 +52,9 @@ struct FetchSession {
 /// Thread-safe.
 class FetchSessions {
  public:
-  static constexpr size_t kSessionsMax = 1000;          // max.incremental.fetch.session.cache.slots
-  static constexpr int64_t kEvictAfterMs = 120'000;     // idle sessions make room for new ones after this
-  static constexpr size_t kPartitionsMax = 200'000;     // of one session
+  static constexpr size_t kSessionsMax = 1000;       // max.incremental.fetch.session.cache.slots
+  static constexpr int64_t kEvictAfterMs = 120'000;  // idle sessions make room for new ones after this
+  static constexpr size_t kPartitionsMax = 200'000;  // of one session
 
   explicit FetchSessions(Clock& clock) : clock_(clock) {}
 

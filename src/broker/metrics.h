@@ -29,7 +29,7 @@ struct ApiCounters {
 };
 
 struct Metrics {
-  std::atomic<uint64_t> bytes_out{0};  // batches sent to clients
+  std::atomic<uint64_t> bytes_out{0};                    // batches sent to clients
   std::array<ApiCounters, std::size(wire::kApis)> apis;  // in the order of the table
 };
 

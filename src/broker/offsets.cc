@@ -15,7 +15,7 @@ namespace tailrace::broker {
 namespace {
 
 constexpr int8_t kOffsetVersion = 1;
-constexpr std::string_view kPrefix = "o/";          // "o/c/" committed, "o/p/" pending in a transaction
+constexpr std::string_view kPrefix = "o/";  // "o/c/" committed, "o/p/" pending in a transaction
 constexpr std::string_view kCommittedPrefix = "o/c/";
 constexpr std::string_view kPendingPrefix = "o/p/";
 
@@ -112,20 +112,22 @@ Result<std::unique_ptr<OffsetStore>> OffsetStore::Open(std::shared_ptr<log::Jour
 void OffsetStore::Commit(const std::string& group, std::span<const OffsetCommitItem> items, Done done) {
   log::JournalBatch batch;
   for (const OffsetCommitItem& item : items) batch.Put(CommittedKey(group, item.from), EncodeValue(item.value));
-  impl_->journal->Append(
-      batch, [this, group, kept = std::vector<OffsetCommitItem>(items.begin(), items.end()), done = std::move(done)](Status status) {
-        if (status.ok()) {
-          std::lock_guard lock(impl_->mutex);
-          auto& offsets = impl_->committed[group];
-          for (const OffsetCommitItem& item : kept) offsets[item.from] = item.value;
-        }
-        if (done) done(std::move(status));
-      });
+  impl_->journal->Append(batch, [this, group, kept = std::vector<OffsetCommitItem>(items.begin(), items.end()),
+                                 done = std::move(done)](Status status) {
+    if (status.ok()) {
+      std::lock_guard lock(impl_->mutex);
+      auto& offsets = impl_->committed[group];
+      for (const OffsetCommitItem& item : kept) offsets[item.from] = item.value;
+    }
+    if (done) done(std::move(status));
+  });
 }
 
-void OffsetStore::CommitPending(int64_t producer_id, const std::string& group, std::span<const OffsetCommitItem> items, Done done) {
+void OffsetStore::CommitPending(int64_t producer_id, const std::string& group, std::span<const OffsetCommitItem> items,
+                                Done done) {
   log::JournalBatch batch;
-  for (const OffsetCommitItem& item : items) batch.Put(PendingKey(producer_id, group, item.from), EncodeValue(item.value));
+  for (const OffsetCommitItem& item : items)
+    batch.Put(PendingKey(producer_id, group, item.from), EncodeValue(item.value));
   {
     // At once, not when durable: PrepareEnd must find what an earlier request of the same producer has written.
     std::lock_guard lock(impl_->mutex);
@@ -256,7 +258,8 @@ int64_t OffsetStore::Expire(int64_t retention_ms,
     for (const OffsetCommitItem& item : FetchAll(group)) {
       int64_t idle_ms = idle_since_ms(group, item.from.topic);
       if (idle_ms == INT64_MAX) continue;
-      int64_t until_ms = item.value.expire_ms >= 0 ? item.value.expire_ms : std::max(item.value.commit_ms, idle_ms) + retention_ms;
+      int64_t until_ms =
+          item.value.expire_ms >= 0 ? item.value.expire_ms : std::max(item.value.commit_ms, idle_ms) + retention_ms;
       if (until_ms <= now_ms) old.push_back(item.from);
     }
     dropped += static_cast<int64_t>(old.size());

@@ -75,7 +75,8 @@ class OffsetStore {
 
   /// Drops what is older than `retention_ms`. `idle_since_ms(group, topic)` says since when nobody uses it: the later
   /// of it and the commit counts; INT64_MAX = in use now. Returns how many were dropped.
-  int64_t Expire(int64_t retention_ms, const std::function<int64_t(const std::string& group, const std::string& topic)>& idle_since_ms);
+  int64_t Expire(int64_t retention_ms,
+                 const std::function<int64_t(const std::string& group, const std::string& topic)>& idle_since_ms);
 
  private:
   struct Impl;

@@ -33,8 +33,8 @@ struct Parts {
   FetchSessions& fetch_sessions;
   ProducerIds& producer_ids;
   TransactionCoordinator& transactions;
-  io::EventLoop& house;  // for work that waits for the disk
-  std::atomic<int32_t> port{0};  // what Metadata tells clients to come back to
+  io::EventLoop& house;                      // for work that waits for the disk
+  std::atomic<int32_t> port{0};              // what Metadata tells clients to come back to
   std::atomic<int64_t> produces_pending{0};  // appended, not yet answered
 };
 

@@ -132,7 +132,8 @@ class ServerTest : public ::testing::Test {
     (void)io::RemoveTree(options_.data_dir);
   }
 
-  KafkaError Create(const std::string& name, int32_t partitions, std::vector<std::pair<std::string, std::string>> configs = {}) {
+  KafkaError Create(const std::string& name, int32_t partitions,
+                    std::vector<std::pair<std::string, std::string>> configs = {}) {
     wire::CreateTopicsRequest request;
     auto& topic = request.topics.emplace_back();
     topic.name = name;
@@ -149,7 +150,8 @@ class ServerTest : public ::testing::Test {
     for (auto& v : values) builder.Append({}, v, now_ms);
     return std::string(builder.Finish());
   }
-  static wire::ProduceRequest ProduceOf(const std::string& topic, int32_t partition, const std::string& batch, int16_t acks = -1) {
+  static wire::ProduceRequest ProduceOf(const std::string& topic, int32_t partition, const std::string& batch,
+                                        int16_t acks = -1) {
     wire::ProduceRequest request;
     request.acks = acks;
     request.timeout_ms = 10'000;
@@ -160,11 +162,13 @@ class ServerTest : public ::testing::Test {
     p.records.chain.push_back(SharedBytes::Own(batch));
     return request;
   }
-  wire::ProduceResponse::Topic::Partition Produce(const std::string& topic, int32_t partition, const std::string& batch, int16_t version = 9) {
+  wire::ProduceResponse::Topic::Partition Produce(const std::string& topic, int32_t partition, const std::string& batch,
+                                                  int16_t version = 9) {
     auto response = client_->Call<wire::ProduceResponse>(ProduceOf(topic, partition, batch), version);
     return response.topics[0].partitions[0];
   }
-  static wire::FetchRequest FetchOf(const std::string& topic, std::vector<std::pair<int32_t, int64_t>> partitions, int32_t max_wait_ms = 0) {
+  static wire::FetchRequest FetchOf(const std::string& topic, std::vector<std::pair<int32_t, int64_t>> partitions,
+                                    int32_t max_wait_ms = 0) {
     wire::FetchRequest request;
     request.max_wait_ms = max_wait_ms;
     request.min_bytes = 1;
@@ -247,7 +251,8 @@ TEST_F(ServerTest, ProduceAnswersWithKafkasErrors) {
 TEST_F(ServerTest, ABatchThatInflatesWithoutEndIsRefused) {
   ASSERT_EQ(Create("t", 1), KafkaError::kNone);
   std::vector<std::string> zeros(64, std::string(1 << 17, 0));  // 8 MB, twice the limit, in a few KB
-  for (auto codec : {wire::Compression::kGzip, wire::Compression::kZstd, wire::Compression::kLz4, wire::Compression::kSnappy}) {
+  for (auto codec :
+       {wire::Compression::kGzip, wire::Compression::kZstd, wire::Compression::kLz4, wire::Compression::kSnappy}) {
     wire::BatchOptions options;
     options.compression = codec;
     auto bomb = Batch(zeros, options);
@@ -271,7 +276,8 @@ TEST_F(ServerTest, IdempotentProducersAreHeldToTheirSequence) {
   options.base_sequence = 2;
   EXPECT_EQ(Produce("t", 0, Batch({"c"}, options)).base_offset, 2);
   options.base_sequence = 7;
-  EXPECT_EQ(static_cast<KafkaError>(Produce("t", 0, Batch({"gap"}, options)).error_code), KafkaError::kOutOfOrderSequenceNumber);
+  EXPECT_EQ(static_cast<KafkaError>(Produce("t", 0, Batch({"gap"}, options)).error_code),
+            KafkaError::kOutOfOrderSequenceNumber);
 }
 
 TEST_F(ServerTest, AFetchWaitsForRecordsAndEndsWhenItsTimeIsOver) {
@@ -324,9 +330,11 @@ TEST_F(ServerTest, FetchSessionsSendOnlyWhatChanged) {
   EXPECT_TRUE(client_->Call<wire::FetchResponse>(next, 12).topics.empty());
   next.forgotten_topics.clear();
   next.session_epoch = 9;
-  EXPECT_EQ(static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code), KafkaError::kInvalidFetchSessionEpoch);
+  EXPECT_EQ(static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code),
+            KafkaError::kInvalidFetchSessionEpoch);
   next.session_id = 12345;
-  EXPECT_EQ(static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code), KafkaError::kFetchSessionIdNotFound);
+  EXPECT_EQ(static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code),
+            KafkaError::kFetchSessionIdNotFound);
 }
 
 TEST_F(ServerTest, LargeRangesAndManyPartitionsComeInOneAnswer) {
@@ -355,7 +363,8 @@ TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrder) {
   for (int i = 0; i < 50; ++i) client_->Send(ProduceOf("t", 0, Batch({std::to_string(i)})), 9);
   client_->Send(FetchOf("t", {{0, 0}}), 12);
   client_->Send(wire::MetadataRequest{}, 9);
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(client_->Receive<wire::ProduceResponse>(9).topics[0].partitions[0].base_offset, i);
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(client_->Receive<wire::ProduceResponse>(9).topics[0].partitions[0].base_offset, i);
   // The fetch began when all before it were answered, so it sees them.
   auto fetched = client_->Receive<wire::FetchResponse>(12);
   EXPECT_EQ(Values(fetched.topics[0].partitions[0].records.view).size(), 50u);
@@ -377,13 +386,14 @@ TEST_F(ServerTest, MalformedRequestsCloseTheirConnectionOnly) {
     return out + body;
   };
   std::vector<std::string> bad = {
-      frame("\xff\xff\xff\xff"),                                               // a header cut off
-      frame(std::string("\x03\xe7\x00\x00\x00\x00\x00\x01\xff\xff", 10)),       // API 999
-      frame(std::string("\x00\x03\x00\x63\x00\x00\x00\x01\xff\xff", 10)),       // Metadata version 99
-      frame(std::string("\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff", 10)),       // Produce version 1: advertised, refused
+      frame("\xff\xff\xff\xff"),                                           // a header cut off
+      frame(std::string("\x03\xe7\x00\x00\x00\x00\x00\x01\xff\xff", 10)),  // API 999
+      frame(std::string("\x00\x03\x00\x63\x00\x00\x00\x01\xff\xff", 10)),  // Metadata version 99
+      frame(std::string("\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff", 10)),  // Produce version 1: advertised, refused
       frame(std::string("\x00\x01\x00\x0b\x00\x00\x00\x01\xff\xff\xff\xff", 12)),  // Fetch without a body
-      frame(std::string("\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff", 14)),  // two thousand million topics
-      "\x7f\xff\xff\xff",                                                       // a frame of 2 GB
+      frame(
+          std::string("\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff", 14)),  // two thousand million topics
+      "\x7f\xff\xff\xff",                                                                // a frame of 2 GB
   };
   for (auto& bytes : bad) {
     RawClient victim(port_);
@@ -422,7 +432,8 @@ TEST_F(ServerTest, TopicsAreCheckedCreatedAlteredAndKept) {
   EXPECT_EQ(Create("bad", 1, {{"retention.ms", "soon"}}), KafkaError::kInvalidConfig);
   EXPECT_EQ(Create("bad", 1, {{"no.such.config", "1"}}), KafkaError::kInvalidConfig);
   wire::IncrementalAlterConfigsRequest alter;
-  alter.resources.push_back({2, "t", {{"segment.bytes", 0, "1048576"}, {"retention.ms", 1, std::nullopt}, {"cleanup.policy", 2, "compact"}}});
+  alter.resources.push_back(
+      {2, "t", {{"segment.bytes", 0, "1048576"}, {"retention.ms", 1, std::nullopt}, {"cleanup.policy", 2, "compact"}}});
   EXPECT_EQ(client_->Call<wire::IncrementalAlterConfigsResponse>(alter, 1).resources[0].error_code, 0);
   for (int restart = 0; restart < 2; ++restart) {
     wire::DescribeConfigsRequest describe;
@@ -451,7 +462,8 @@ TEST_F(ServerTest, OffsetsAreCommittedAndFetched) {
   topic.partitions.push_back({9, 42, -1, ""});
   auto committed = client_->Call<wire::OffsetCommitResponse>(commit, 8);
   EXPECT_EQ(committed.topics[0].partitions[0].error_code, 0);
-  EXPECT_EQ(static_cast<KafkaError>(committed.topics[0].partitions[1].error_code), KafkaError::kUnknownTopicOrPartition);
+  EXPECT_EQ(static_cast<KafkaError>(committed.topics[0].partitions[1].error_code),
+            KafkaError::kUnknownTopicOrPartition);
   for (int restart = 0; restart < 2; ++restart) {
     wire::OffsetFetchRequest fetch;
     auto& group = fetch.groups.emplace_back();

@@ -12,10 +12,16 @@
 
 namespace tailrace::broker {
 
-Call::Call(std::weak_ptr<Session> session, io::EventLoop& loop, uint64_t sequence, wire::RequestHeader header, io::Frame frame,
-           size_t body_at, size_t api_index, int64_t received_ns)
-    : session_(std::move(session)), loop_(loop), sequence_(sequence), header_(std::move(header)), frame_(std::move(frame)),
-      body_at_(body_at), api_index_(api_index), received_ns_(received_ns) {}
+Call::Call(std::weak_ptr<Session> session, io::EventLoop& loop, uint64_t sequence, wire::RequestHeader header,
+           io::Frame frame, size_t body_at, size_t api_index, int64_t received_ns)
+    : session_(std::move(session)),
+      loop_(loop),
+      sequence_(sequence),
+      header_(std::move(header)),
+      frame_(std::move(frame)),
+      body_at_(body_at),
+      api_index_(api_index),
+      received_ns_(received_ns) {}
 
 Call::~Call() {
   if (!answered_) Close("a request was dropped without an answer");
@@ -111,8 +117,8 @@ void Session::Start(io::Frame frame) {
   }
   bool versions_call = api->key == wire::ApiKey::kApiVersions;
   if (!api->Serves(header.api_version) && !versions_call) {
-    connection_->Close(fmt::format("{} version {} is not served here, only {} to {} (client '{}')", api->name, header.api_version,
-                                   api->min, api->max, header.client_id.value_or("")));
+    connection_->Close(fmt::format("{} version {} is not served here, only {} to {} (client '{}')", api->name,
+                                   header.api_version, api->min, api->max, header.client_id.value_or("")));
     return;
   }
   uint64_t sequence = first_sequence_ + slots_.size();
@@ -121,12 +127,13 @@ void Session::Start(io::Frame frame) {
   slots_.emplace_back();
   connection_->SetBusy(true);
   size_t body_at = from.position();
-  auto call = std::make_shared<Call>(weak_from_this(), connection_->loop(), sequence, std::move(header), std::move(frame),
-                                     body_at, static_cast<size_t>(api - wire::kApis), received_ns);
+  auto call = std::make_shared<Call>(weak_from_this(), connection_->loop(), sequence, std::move(header),
+                                     std::move(frame), body_at, static_cast<size_t>(api - wire::kApis), received_ns);
   auto run = [&parts = parts_, call, handler, api] {
     Status status = handler->handle(parts, call);
     if (status.ok()) return;
-    call->Close(fmt::format("malformed {} request of client '{}': {}", api->name, call->client_id(), status.error().ToString()));
+    call->Close(fmt::format("malformed {} request of client '{}': {}", api->name, call->client_id(),
+                            status.error().ToString()));
   };
   if (handler->where == RunsOn::kHouse) {
     parts_.house.Post(std::move(run));

@@ -42,10 +42,10 @@ class Session final : public io::FrameHandler, public std::enable_shared_from_th
   Parts& parts_;
   io::Connection* connection_;  // null once closed
   const std::string peer_;
-  std::deque<Slot> slots_;      // requests not yet answered or whose answer waits for an earlier one's
-  uint64_t first_sequence_ = 0; // of slots_.front()
-  bool only_produces_ = true;   // what the slots belong to
-  io::Frame held_;              // read, but must wait
+  std::deque<Slot> slots_;       // requests not yet answered or whose answer waits for an earlier one's
+  uint64_t first_sequence_ = 0;  // of slots_.front()
+  bool only_produces_ = true;    // what the slots belong to
+  io::Frame held_;               // read, but must wait
 };
 
 }  // namespace tailrace::broker

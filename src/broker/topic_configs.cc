@@ -16,8 +16,8 @@ constexpr double kIntMax = 2147483647;
 constexpr TopicConfigDef kDefs[] = {
     {"cleanup.policy", ConfigType::kList, "delete", 0, 0, "delete,compact", "log.cleanup.policy",
      "What happens to old segments: delete by retention, compact by key."},
-    {"compression.type", ConfigType::kString, "producer", 0, 0, "uncompressed,zstd,lz4,snappy,gzip,producer", "compression.type",
-     "Compression on disk; producer keeps what the producer chose."},
+    {"compression.type", ConfigType::kString, "producer", 0, 0, "uncompressed,zstd,lz4,snappy,gzip,producer",
+     "compression.type", "Compression on disk; producer keeps what the producer chose."},
     {"compression.gzip.level", ConfigType::kInt, "-1", -1, 9, "", "compression.gzip.level", "Level of gzip."},
     {"compression.lz4.level", ConfigType::kInt, "9", 1, 17, "", "compression.lz4.level", "Level of lz4."},
     {"compression.zstd.level", ConfigType::kInt, "3", -131072, 22, "", "compression.zstd.level", "Level of zstd."},
@@ -33,31 +33,41 @@ constexpr TopicConfigDef kDefs[] = {
     {"index.interval.bytes", ConfigType::kInt, "4096", 0, kIntMax, "", "log.index.interval.bytes",
      "Bytes of log per entry of the offset index."},
     {"leader.replication.throttled.replicas", ConfigType::kList, "", 0, 0, "", "", "Without effect on one node."},
-    {"local.retention.bytes", ConfigType::kLong, "-2", -2, kLongMax, "", "log.local.retention.bytes", "Without effect: no remote storage."},
-    {"local.retention.ms", ConfigType::kLong, "-2", -2, kLongMax, "", "log.local.retention.ms", "Without effect: no remote storage."},
-    {"max.compaction.lag.ms", ConfigType::kLong, "9223372036854775807", 1, kLongMax, "", "log.cleaner.max.compaction.lag.ms",
-     "The longest a message stays uncompacted."},
-    {"max.message.bytes", ConfigType::kInt, "1048588", 0, kIntMax, "", "message.max.bytes", "The largest record batch taken."},
-    {"message.timestamp.after.max.ms", ConfigType::kLong, "3600000", 0, kLongMax, "", "log.message.timestamp.after.max.ms",
-     "How far in the future a message's timestamp may lie."},
-    {"message.timestamp.before.max.ms", ConfigType::kLong, "9223372036854775807", 0, kLongMax, "", "log.message.timestamp.before.max.ms",
-     "How far in the past a message's timestamp may lie."},
-    {"message.timestamp.type", ConfigType::kString, "CreateTime", 0, 0, "CreateTime,LogAppendTime", "log.message.timestamp.type",
-     "Whose clock stamps the messages."},
+    {"local.retention.bytes", ConfigType::kLong, "-2", -2, kLongMax, "", "log.local.retention.bytes",
+     "Without effect: no remote storage."},
+    {"local.retention.ms", ConfigType::kLong, "-2", -2, kLongMax, "", "log.local.retention.ms",
+     "Without effect: no remote storage."},
+    {"max.compaction.lag.ms", ConfigType::kLong, "9223372036854775807", 1, kLongMax, "",
+     "log.cleaner.max.compaction.lag.ms", "The longest a message stays uncompacted."},
+    {"max.message.bytes", ConfigType::kInt, "1048588", 0, kIntMax, "", "message.max.bytes",
+     "The largest record batch taken."},
+    {"message.timestamp.after.max.ms", ConfigType::kLong, "3600000", 0, kLongMax, "",
+     "log.message.timestamp.after.max.ms", "How far in the future a message's timestamp may lie."},
+    {"message.timestamp.before.max.ms", ConfigType::kLong, "9223372036854775807", 0, kLongMax, "",
+     "log.message.timestamp.before.max.ms", "How far in the past a message's timestamp may lie."},
+    {"message.timestamp.type", ConfigType::kString, "CreateTime", 0, 0, "CreateTime,LogAppendTime",
+     "log.message.timestamp.type", "Whose clock stamps the messages."},
     {"min.cleanable.dirty.ratio", ConfigType::kDouble, "0.5", 0, 1, "", "log.cleaner.min.cleanable.ratio",
      "Share of uncompacted log that starts compaction."},
     {"min.compaction.lag.ms", ConfigType::kLong, "0", 0, kLongMax, "", "log.cleaner.min.compaction.lag.ms",
      "The shortest a message stays uncompacted."},
-    {"min.insync.replicas", ConfigType::kInt, "1", 1, kIntMax, "", "min.insync.replicas", "Without effect on one node."},
+    {"min.insync.replicas", ConfigType::kInt, "1", 1, kIntMax, "", "min.insync.replicas",
+     "Without effect on one node."},
     {"preallocate", ConfigType::kBoolean, "false", 0, 0, "", "log.preallocate", "Without effect."},
     {"remote.storage.enable", ConfigType::kBoolean, "false", 0, 0, "", "", "Remote storage is not built here."},
-    {"retention.bytes", ConfigType::kLong, "-1", -1, kLongMax, "", "log.retention.bytes", "Size per partition above which old segments go; -1: no bound."},
-    {"retention.ms", ConfigType::kLong, "604800000", -1, kLongMax, "", "log.retention.ms", "Age at which segments go; -1: never."},
-    {"segment.bytes", ConfigType::kInt, "1073741824", 14, kIntMax, "", "log.segment.bytes", "Size at which a new segment begins."},
-    {"segment.index.bytes", ConfigType::kInt, "10485760", 4, kIntMax, "", "log.index.size.max.bytes", "Without effect: indexes grow as needed."},
+    {"retention.bytes", ConfigType::kLong, "-1", -1, kLongMax, "", "log.retention.bytes",
+     "Size per partition above which old segments go; -1: no bound."},
+    {"retention.ms", ConfigType::kLong, "604800000", -1, kLongMax, "", "log.retention.ms",
+     "Age at which segments go; -1: never."},
+    {"segment.bytes", ConfigType::kInt, "1073741824", 14, kIntMax, "", "log.segment.bytes",
+     "Size at which a new segment begins."},
+    {"segment.index.bytes", ConfigType::kInt, "10485760", 4, kIntMax, "", "log.index.size.max.bytes",
+     "Without effect: indexes grow as needed."},
     {"segment.jitter.ms", ConfigType::kLong, "0", 0, kLongMax, "", "log.roll.jitter.ms", "Without effect."},
-    {"segment.ms", ConfigType::kLong, "604800000", 1, kLongMax, "", "log.roll.ms", "Age at which a new segment begins."},
-    {"unclean.leader.election.enable", ConfigType::kBoolean, "false", 0, 0, "", "unclean.leader.election.enable", "Without effect on one node."},
+    {"segment.ms", ConfigType::kLong, "604800000", 1, kLongMax, "", "log.roll.ms",
+     "Age at which a new segment begins."},
+    {"unclean.leader.election.enable", ConfigType::kBoolean, "false", 0, 0, "", "unclean.leader.election.enable",
+     "Without effect on one node."},
 };
 
 bool OneOf(std::string_view value, std::string_view choices) {
@@ -106,10 +116,13 @@ Status CheckTopicConfig(std::string_view name, std::string_view value) {
       int64_t number = 0;
       auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
       if (error != std::errc() || end != value.data() + value.size()) {
-        return Refused(*def, value, fmt::format("Not a number of type {}", def->type == ConfigType::kLong ? "LONG" : "INT"));
+        return Refused(*def, value,
+                       fmt::format("Not a number of type {}", def->type == ConfigType::kLong ? "LONG" : "INT"));
       }
-      if (static_cast<double>(number) < def->min) return Refused(*def, value, fmt::format("Value must be at least {:.0f}", def->min));
-      if (static_cast<double>(number) > def->max) return Refused(*def, value, fmt::format("Value must be no more than {:.0f}", def->max));
+      if (static_cast<double>(number) < def->min)
+        return Refused(*def, value, fmt::format("Value must be at least {:.0f}", def->min));
+      if (static_cast<double>(number) > def->max)
+        return Refused(*def, value, fmt::format("Value must be no more than {:.0f}", def->max));
       break;
     }
     case ConfigType::kDouble: {

@@ -20,9 +20,9 @@ struct TopicConfigDef {
   std::string_view name;
   ConfigType type;
   std::string_view default_value;
-  double min = 0, max = 0;             // of numbers
-  std::string_view choices;            // of strings and lists: "a,b"; empty: anything
-  std::string_view broker_name;        // the broker setting that gives its default: "log.retention.ms"
+  double min = 0, max = 0;       // of numbers
+  std::string_view choices;      // of strings and lists: "a,b"; empty: anything
+  std::string_view broker_name;  // the broker setting that gives its default: "log.retention.ms"
   std::string_view documentation;
 };
 

@@ -62,7 +62,8 @@ Result<StoredTopic> DecodeTopic(std::string_view name, std::string_view bytes) {
   StoredTopic topic;
   int8_t version = from.Int8("version");
   if (from.ok() && version != kTopicVersion) {
-    return Unsupported(fmt::format("topic '{}' was written in format {}, this program reads {}", name, version, kTopicVersion))
+    return Unsupported(
+               fmt::format("topic '{}' was written in format {}, this program reads {}", name, version, kTopicVersion))
         .Remedy("start the newer program that wrote it");
   }
   topic.id = from.UuidValue("id").bytes;
@@ -90,12 +91,16 @@ Status CheckTopicName(std::string_view name) {
   if (name.empty()) return InvalidArgument("Topic name is invalid: the empty string is not allowed");
   if (name == "." || name == "..") return InvalidArgument("Topic name is invalid: '.' or '..' is not allowed");
   if (name.size() > 249) {
-    return InvalidArgument(fmt::format("Topic name is invalid: the length of '{}' is longer than the max allowed length 249", name));
+    return InvalidArgument(
+        fmt::format("Topic name is invalid: the length of '{}' is longer than the max allowed length 249", name));
   }
   for (char c : name) {
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) {
-      return InvalidArgument(fmt::format("Topic name is invalid: '{}' contains one or more characters other than "
-                                         "ASCII alphanumerics, '.', '_' and '-'", name));
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+          c == '-')) {
+      return InvalidArgument(
+          fmt::format("Topic name is invalid: '{}' contains one or more characters other than "
+                      "ASCII alphanumerics, '.', '_' and '-'",
+                      name));
     }
   }
   return Ok();
@@ -103,13 +108,16 @@ Status CheckTopicName(std::string_view name) {
 
 TopicManager::TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher,
                            std::shared_ptr<log::Journal> journal)
-    : options_(options), clock_(clock), flusher_(flusher), journal_(std::move(journal)),
+    : options_(options),
+      clock_(clock),
+      flusher_(flusher),
+      journal_(std::move(journal)),
       effective_(std::make_shared<BrokerOptions>(options)) {}
 
 TopicManager::~TopicManager() = default;
 
-Result<std::unique_ptr<TopicManager>> TopicManager::Open(const BrokerOptions& options, Clock& clock, log::Flusher& flusher,
-                                                         std::shared_ptr<log::Journal> journal) {
+Result<std::unique_ptr<TopicManager>> TopicManager::Open(const BrokerOptions& options, Clock& clock,
+                                                         log::Flusher& flusher, std::shared_ptr<log::Journal> journal) {
   std::unique_ptr<TopicManager> topics(new TopicManager(options, clock, flusher, std::move(journal)));
   TRY(topics->Load());
   return topics;
@@ -125,8 +133,8 @@ Status TopicManager::Load() {
     TRY(journal_->Append(batch));
   }
   if (!options_.cluster_id.empty() && options_.cluster_id != cluster_id_) {
-    return Error(ErrorCode::kConflict, fmt::format("data directory {} belongs to cluster '{}', not '{}'", options_.data_dir,
-                                                   cluster_id_, options_.cluster_id))
+    return Error(ErrorCode::kConflict, fmt::format("data directory {} belongs to cluster '{}', not '{}'",
+                                                   options_.data_dir, cluster_id_, options_.cluster_id))
         .Remedy("name another data directory or leave the cluster id out");
   }
   if (auto bytes = journal_->Get(kBrokerConfigsKey)) {
@@ -176,7 +184,8 @@ void TopicManager::RemoveDeletedDirectories() {
     for (int32_t i = 0; i < partitions; ++i) {
       Status status = io::RemoveTree(fmt::format("{}/{}-{}", options_.data_dir, name, i));
       if (!status.ok()) {
-        LogWarning("broker", fmt::format("files of the deleted topic '{}' stay for now: {}", name, status.error().ToString()));
+        LogWarning("broker",
+                   fmt::format("files of the deleted topic '{}' stay for now: {}", name, status.error().ToString()));
         removed = false;
       }
     }
@@ -190,14 +199,16 @@ void TopicManager::RemoveDeletedDirectories() {
 void TopicManager::Publish(const TopicPtr& topic) {
   std::lock_guard lock(mutex_);
   TopicPtr& slot = by_name_[topic->name];
-  partitions_total_ += static_cast<int64_t>(topic->partitions.size()) - (slot ? static_cast<int64_t>(slot->partitions.size()) : 0);
+  partitions_total_ +=
+      static_cast<int64_t>(topic->partitions.size()) - (slot ? static_cast<int64_t>(slot->partitions.size()) : 0);
   slot = topic;
   by_id_[topic->id] = topic;
 }
 
 Status TopicManager::Save(const Topic& topic) {
   log::JournalBatch batch;
-  batch.Put(Key(kTopicPrefix, topic.name), EncodeTopic({topic.id, static_cast<int32_t>(topic.partitions.size()), topic.configs}));
+  batch.Put(Key(kTopicPrefix, topic.name),
+            EncodeTopic({topic.id, static_cast<int32_t>(topic.partitions.size()), topic.configs}));
   return journal_->Append(batch);
 }
 
@@ -216,7 +227,8 @@ TopicPtr TopicManager::FindById(const TopicId& id) const {
 std::shared_ptr<log::Partition> TopicManager::FindPartition(std::string_view topic, int32_t partition) const {
   std::lock_guard lock(mutex_);
   auto it = by_name_.find(topic);
-  if (it == by_name_.end() || partition < 0 || partition >= static_cast<int32_t>(it->second->partitions.size())) return nullptr;
+  if (it == by_name_.end() || partition < 0 || partition >= static_cast<int32_t>(it->second->partitions.size()))
+    return nullptr;
   return it->second->partitions[static_cast<size_t>(partition)];
 }
 
@@ -239,9 +251,11 @@ Result<TopicPtr> TopicManager::Create(const std::string& name, int32_t partition
   std::lock_guard change(change_mutex_);
   {
     std::lock_guard lock(mutex_);
-    if (by_name_.count(name) > 0) return Error(ErrorCode::kAlreadyExists, fmt::format("Topic '{}' already exists.", name));
+    if (by_name_.count(name) > 0)
+      return Error(ErrorCode::kAlreadyExists, fmt::format("Topic '{}' already exists.", name));
     if (partitions_total_ + partitions > kPartitionsTotalMax) {
-      return Error(ErrorCode::kLimitExceeded, fmt::format("{} partitions are the most one broker takes", kPartitionsTotalMax))
+      return Error(ErrorCode::kLimitExceeded,
+                   fmt::format("{} partitions are the most one broker takes", kPartitionsTotalMax))
           .Remedy("delete topics that are no longer used");
     }
   }
@@ -249,7 +263,8 @@ Result<TopicPtr> TopicManager::Create(const std::string& name, int32_t partition
   for (int32_t i = 0; i < partitions; ++i) {
     std::string directory = fmt::format("{}/{}-{}", options_.data_dir, name, i);
     if (io::Exists(directory)) {
-      return Error(ErrorCode::kConflict, fmt::format("{} exists but belongs to no topic", directory)).Remedy("move it away");
+      return Error(ErrorCode::kConflict, fmt::format("{} exists but belongs to no topic", directory))
+          .Remedy("move it away");
     }
   }
   auto topic = std::make_shared<Topic>();
@@ -278,7 +293,8 @@ Result<TopicPtr> TopicManager::Create(const std::string& name, int32_t partition
 
 Result<TopicPtr> TopicManager::FindOrAutoCreate(const std::string& name) {
   if (TopicPtr topic = Find(name)) return topic;
-  if (!options_.auto_create_topics) return NotFound(fmt::format("there is no topic '{}'", name)).Remedy("create it first");
+  if (!options_.auto_create_topics)
+    return NotFound(fmt::format("there is no topic '{}'", name)).Remedy("create it first");
   auto created = Create(name, -1, {});
   if (!created.ok() && created.error().code() == ErrorCode::kAlreadyExists) {
     if (TopicPtr topic = Find(name)) return topic;
@@ -333,7 +349,8 @@ Result<TopicPtr> TopicManager::AddPartitions(const std::string& name, int32_t co
   {
     std::lock_guard lock(mutex_);
     if (partitions_total_ + count - now > kPartitionsTotalMax) {
-      return Error(ErrorCode::kLimitExceeded, fmt::format("{} partitions are the most one broker takes", kPartitionsTotalMax));
+      return Error(ErrorCode::kLimitExceeded,
+                   fmt::format("{} partitions are the most one broker takes", kPartitionsTotalMax));
     }
   }
   auto grown = std::make_shared<Topic>(*topic);

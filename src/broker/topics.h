@@ -37,7 +37,7 @@ using TopicConfigs = std::map<std::string, std::string, std::less<>>;
 struct Topic {
   std::string name;
   TopicId id{};
-  TopicConfigs configs;  // only what the topic overrides
+  TopicConfigs configs;                                     // only what the topic overrides
   std::vector<std::shared_ptr<log::Partition>> partitions;  // index = partition number
   // Resolved from configs for the produce path:
   int32_t max_message_bytes = 0;
@@ -79,7 +79,8 @@ class TopicManager {
   /// Ordered by name.
   std::vector<TopicPtr> List() const;
 
-  /// partitions -1: the broker's default. Errors: kInvalidArgument (name, count, config), kAlreadyExists, kLimitExceeded, kIo.
+  /// partitions -1: the broker's default. Errors: kInvalidArgument (name, count, config), kAlreadyExists,
+  /// kLimitExceeded, kIo.
   Result<TopicPtr> Create(const std::string& name, int32_t partitions, const TopicConfigs& configs);
   /// The topic, created with the defaults where the broker's settings allow it. kNotFound where they don't.
   Result<TopicPtr> FindOrAutoCreate(const std::string& name);
@@ -111,7 +112,8 @@ class TopicManager {
   Status Close();
 
  private:
-  TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher, std::shared_ptr<log::Journal> journal);
+  TopicManager(const BrokerOptions& options, Clock& clock, log::Flusher& flusher,
+               std::shared_ptr<log::Journal> journal);
   Status Load();
   Status OpenPartitions(Topic* topic, int32_t count);
   Status Save(const Topic& topic);

@@ -9,8 +9,8 @@
 
 namespace tailrace::io {
 
-/// Thread-safe. Charging never fails (the bytes are there already): whoever finds it Over() stops reading and asks to be
-/// told when there is room again.
+/// Thread-safe. Charging never fails (the bytes are there already): whoever finds it Over() stops reading and asks to
+/// be told when there is room again.
 class ByteBudget {
  public:
   explicit ByteBudget(int64_t limit) : limit_(limit) {}

@@ -16,7 +16,13 @@ namespace tailrace::io {
 
 ConnectionImpl::ConnectionImpl(int fd, uint64_t id, std::string peer, EventLoop& loop, const TcpServerOptions& options,
                                TcpServerStats& stats, Gone gone)
-    : fd_(fd), id_(id), peer_(std::move(peer)), loop_(loop), options_(options), stats_(stats), gone_(std::move(gone)),
+    : fd_(fd),
+      id_(id),
+      peer_(std::move(peer)),
+      loop_(loop),
+      options_(options),
+      stats_(stats),
+      gone_(std::move(gone)),
       last_activity_ms_(loop.NowMs()) {}
 
 ConnectionImpl::~ConnectionImpl() {
@@ -96,8 +102,7 @@ void ConnectionImpl::OnReady(uint32_t events) {
 
 void ConnectionImpl::ReadSome() {
   int64_t budget = kReadPerTurnMax;
-  while (Reading() && !closing_ && budget > 0 && ReadOnce(&budget)) {
-  }
+  while (Reading() && !closing_ && budget > 0 && ReadOnce(&budget)) {}
   if (ahead_begin_ == ahead_end_ && !closing_) ahead_.reset();
 }
 
@@ -119,9 +124,7 @@ bool ConnectionImpl::ReadOnce(int64_t* budget) {
   iov[count++] = {ahead_.get() + ahead_end_, kReadAhead - ahead_end_};
   asked += kReadAhead - ahead_end_;
   ssize_t n;
-  do {
-    n = ::readv(fd_, iov, count);
-  } while (n < 0 && errno == EINTR);
+  do { n = ::readv(fd_, iov, count); } while (n < 0 && errno == EINTR);
   if (n == 0) {
     Close(frame_.data ? "the peer hung up in the middle of a request" : "");
     return false;
@@ -241,7 +244,8 @@ void ConnectionImpl::Flush() {
         }
         if (count == kPiecesMax) break;
         int64_t skip = count == 0 ? out_front_sent_ : 0;
-        iov[count++] = {const_cast<char*>(piece.bytes.view.data()) + skip, piece.bytes.size() - static_cast<size_t>(skip)};
+        iov[count++] = {const_cast<char*>(piece.bytes.view.data()) + skip,
+                        piece.bytes.size() - static_cast<size_t>(skip)};
       }
       msghdr message{};
       message.msg_iov = iov;

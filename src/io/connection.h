@@ -69,8 +69,8 @@ class Connection {
   /// Tells whether requests are being worked on: a connection without is closed after the idle time.
   virtual void SetBusy(bool busy) = 0;
   virtual int64_t unsent_bytes() const = 0;
-  virtual EventLoop& loop() = 0;         // any thread
-  virtual uint64_t id() const = 0;       // any thread; never used twice
+  virtual EventLoop& loop() = 0;                // any thread
+  virtual uint64_t id() const = 0;              // any thread; never used twice
   virtual const std::string& peer() const = 0;  // "127.0.0.1:53211"; any thread
 };
 

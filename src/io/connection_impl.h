@@ -63,9 +63,10 @@ class ConnectionImpl final : public Connection, public FdHandler {
   Gone gone_;
   std::shared_ptr<FrameHandler> handler_;
 
-  Frame frame_;             // being received, size 0: none
+  Frame frame_;  // being received, size 0: none
   size_t frame_filled_ = 0;
-  std::unique_ptr<char[]> ahead_;  // kReadAhead bytes; [ahead_begin_, ahead_end_) not yet taken. Freed while empty and idle.
+  std::unique_ptr<char[]>
+      ahead_;  // kReadAhead bytes; [ahead_begin_, ahead_end_) not yet taken. Freed while empty and idle.
   size_t ahead_begin_ = 0, ahead_end_ = 0;
 
   std::deque<OutPiece> out_;

@@ -41,8 +41,7 @@ EventLoop::~EventLoop() {
 
 void EventLoop::Wake() {
   uint64_t one = 1;
-  while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {
-  }
+  while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
 void EventLoop::Post(Task task) {
@@ -165,8 +164,7 @@ void EventLoop::Run() {
       auto* watched = static_cast<Watched*>(events[i].data.ptr);
       if (watched == nullptr) {
         uint64_t count;
-        while (::read(wake_fd_, &count, sizeof count) < 0 && errno == EINTR) {
-        }
+        while (::read(wake_fd_, &count, sizeof count) < 0 && errno == EINTR) {}
         posted = true;
       } else if (watched->handler != nullptr) {
         watched->handler->OnReady(events[i].events);

@@ -44,7 +44,8 @@ Result<int> BindAndListen(const std::string& host, uint16_t port) {
   std::string port_text = std::to_string(port);
   int rc = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port_text.c_str(), &hints, &found);
   if (rc != 0) {
-    return InvalidArgument("can't listen on host '" + host + "': " + gai_strerror(rc)).Remedy("name an address of this machine, or 0.0.0.0 for all");
+    return InvalidArgument("can't listen on host '" + host + "': " + gai_strerror(rc))
+        .Remedy("name an address of this machine, or 0.0.0.0 for all");
   }
   int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int failed = fd < 0 ? errno : 0;
@@ -59,13 +60,16 @@ Result<int> BindAndListen(const std::string& host, uint16_t port) {
   std::string place = host + ":" + port_text;
   if (failed == EADDRINUSE) {
     return Error(ErrorCode::kConflict, "port " + port_text + " on " + host + " is taken by another process")
-        .Remedy("stop that process (ss -ltnp 'sport = :" + port_text + "' names it), or choose another port; 0 takes any free one");
+        .Remedy("stop that process (ss -ltnp 'sport = :" + port_text +
+                "' names it), or choose another port; 0 takes any free one");
   }
   if (failed == EACCES) {
-    return Error(ErrorCode::kPermissionDenied, "no permission to listen on " + place).Remedy("choose a port above 1023");
+    return Error(ErrorCode::kPermissionDenied, "no permission to listen on " + place)
+        .Remedy("choose a port above 1023");
   }
   if (failed == EADDRNOTAVAIL) {
-    return InvalidArgument(place + " is no address of this machine").Remedy("name an address of this machine, or 0.0.0.0 for all");
+    return InvalidArgument(place + " is no address of this machine")
+        .Remedy("name an address of this machine, or 0.0.0.0 for all");
   }
   return IoError("can't listen on " + place, failed);
 }
@@ -153,8 +157,9 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
       }
       if (stats_.connections.load() >= static_cast<uint64_t>(options_.connections_max)) {
         if (stats_.refused.fetch_add(1) % 1000 == 0) {
-          LogWarning(options_.log_name, "connection from " + AddressText(address) + " refused: " +
-                                            std::to_string(options_.connections_max) + " are open already (max_connections)");
+          LogWarning(options_.log_name, "connection from " + AddressText(address) +
+                                            " refused: " + std::to_string(options_.connections_max) +
+                                            " are open already (max_connections)");
         }
         ::close(fd);
         continue;
@@ -163,7 +168,9 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
       stats_.connections++;
       uint64_t id = ++stats_.accepted;
       Shard* shard = shards_[id % shards_.size()].get();
-      auto start = [this, shard, fd, id, peer = AddressText(address)]() mutable { Start(*shard, fd, id, std::move(peer)); };
+      auto start = [this, shard, fd, id, peer = AddressText(address)]() mutable {
+        Start(*shard, fd, id, std::move(peer));
+      };
       if (shard->loop->InLoop()) {
         start();
       } else {
@@ -220,8 +227,9 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
 
 }  // namespace
 
-Result<std::unique_ptr<TcpServer>> TcpServer::Listen(const std::string& host, uint16_t port, std::vector<EventLoop*> loops,
-                                                     TcpServerOptions options, Accept accept) {
+Result<std::unique_ptr<TcpServer>> TcpServer::Listen(const std::string& host, uint16_t port,
+                                                     std::vector<EventLoop*> loops, TcpServerOptions options,
+                                                     Accept accept) {
   auto server = std::make_unique<TcpServerImpl>(std::move(loops), std::move(options), std::move(accept));
   TRY(server->Open(host, port));
   return std::unique_ptr<TcpServer>(std::move(server));

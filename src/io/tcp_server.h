@@ -41,8 +41,9 @@ class TcpServer {
   using Accept = std::function<std::shared_ptr<FrameHandler>(Connection* connection)>;
 
   /// Binds and listens. kConflict: the port is taken. kInvalidArgument: no such address.
-  static Result<std::unique_ptr<TcpServer>> Listen(const std::string& host, uint16_t port, std::vector<EventLoop*> loops,
-                                                   TcpServerOptions options, Accept accept);
+  static Result<std::unique_ptr<TcpServer>> Listen(const std::string& host, uint16_t port,
+                                                   std::vector<EventLoop*> loops, TcpServerOptions options,
+                                                   Accept accept);
   /// Closes the listener and every connection.
   virtual ~TcpServer() = default;
   virtual uint16_t port() const = 0;

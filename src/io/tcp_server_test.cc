@@ -126,7 +126,8 @@ TEST_F(TcpServerTest, FramesOfAllSizesComeBackInOrder) {
   int s = Connect();
   std::string all;
   std::vector<std::string> bodies;
-  for (size_t n : {4u, 5u, 100u, 4091u, 4092u, 4093u, 4096u, 8192u, 65'536u, 1'000'000u, 7u}) bodies.push_back(std::string(n, static_cast<char>('a' + n % 26)));
+  for (size_t n : {4u, 5u, 100u, 4091u, 4092u, 4093u, 4096u, 8192u, 65'536u, 1'000'000u, 7u})
+    bodies.push_back(std::string(n, static_cast<char>('a' + n % 26)));
   for (auto& b : bodies) all += Framed(b);
   std::thread writer([&] { Write(s, all); });
   EXPECT_EQ(Read(s, all.size()), all);

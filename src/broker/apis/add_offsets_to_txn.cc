@@ -1,8 +1,8 @@
 // AddOffsetsToTxn: a group's offsets will be part of the transaction.
 
+#include "wire/messages/add_offsets_to_txn.h"
 #include "broker/apis/registry.h"
 #include "broker/transaction_coordinator.h"
-#include "wire/messages/add_offsets_to_txn.h"
 
 namespace tailrace::broker {
 
@@ -12,7 +12,8 @@ Status HandleAddOffsetsToTxn(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::AddOffsetsToTxnRequest::Decode(call->body(), call->version()));
   parts.transactions.AddGroup(request.transactional_id, {request.producer_id, request.producer_epoch}, request.group_id,
                               [call](KafkaError error) {
-                                if (error == KafkaError::kProducerFenced && call->version() < 2) error = KafkaError::kInvalidProducerEpoch;
+                                if (error == KafkaError::kProducerFenced && call->version() < 2)
+                                  error = KafkaError::kInvalidProducerEpoch;
                                 wire::AddOffsetsToTxnResponse response;
                                 response.error_code = call->Code(error);
                                 call->Respond(response);

@@ -1,9 +1,9 @@
 // AddPartitionsToTxn: all partitions or none.
 
+#include "wire/messages/add_partitions_to_txn.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "broker/transaction_coordinator.h"
-#include "wire/messages/add_partitions_to_txn.h"
 
 namespace tailrace::broker {
 
@@ -21,7 +21,8 @@ Status HandleAddPartitionsToTxn(Parts& parts, const CallPtr& call) {
       bool known = parts.topics.FindPartition(topic.name, index) != nullptr;
       all_known = all_known && known;
       partitions.push_back({topic.name, index});
-      topic_answer.partitions.push_back({index, wire::Code(known ? KafkaError::kNone : KafkaError::kUnknownTopicOrPartition)});
+      topic_answer.partitions.push_back(
+          {index, wire::Code(known ? KafkaError::kNone : KafkaError::kUnknownTopicOrPartition)});
     }
   }
   auto set_all = [call, response](KafkaError error) {
@@ -38,7 +39,8 @@ Status HandleAddPartitionsToTxn(Parts& parts, const CallPtr& call) {
   }
   parts.transactions.AddPartitions(request.transactional_id, {request.producer_id, request.producer_epoch}, partitions,
                                    [set_all, call](KafkaError error) {
-                                     if (error == KafkaError::kProducerFenced && call->version() < 2) error = KafkaError::kInvalidProducerEpoch;
+                                     if (error == KafkaError::kProducerFenced && call->version() < 2)
+                                       error = KafkaError::kInvalidProducerEpoch;
                                      set_all(error);
                                    });
   return Ok();

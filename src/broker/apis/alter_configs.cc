@@ -1,8 +1,8 @@
 // AlterConfigs: replaces all overrides of a resource.
 
+#include "wire/messages/alter_configs.h"
 #include "broker/apis/config_resources.h"
 #include "broker/apis/registry.h"
-#include "wire/messages/alter_configs.h"
 
 namespace tailrace::broker {
 

@@ -1,7 +1,7 @@
 // ApiVersions: what we speak. A version from the future gets a v0 answer that says so (KIP-511).
 
-#include "broker/apis/registry.h"
 #include "wire/messages/api_versions.h"
+#include "broker/apis/registry.h"
 
 namespace tailrace::broker {
 

@@ -12,9 +12,11 @@ using wire::KafkaError;
 
 std::optional<ConfigRefusal> ReadConfigs(Parts& parts, int8_t type, const std::string& name, TopicConfigs* configs) {
   if (type == kResourceTopic) {
-    if (Status ok = CheckTopicName(name); !ok.ok()) return ConfigRefusal{KafkaError::kInvalidTopicException, ok.error().message()};
+    if (Status ok = CheckTopicName(name); !ok.ok())
+      return ConfigRefusal{KafkaError::kInvalidTopicException, ok.error().message()};
     TopicPtr topic = parts.topics.Find(name);
-    if (!topic) return ConfigRefusal{KafkaError::kUnknownTopicOrPartition, fmt::format("The topic '{}' does not exist.", name)};
+    if (!topic)
+      return ConfigRefusal{KafkaError::kUnknownTopicOrPartition, fmt::format("The topic '{}' does not exist.", name)};
     *configs = topic->configs;
     return std::nullopt;
   }
@@ -22,7 +24,8 @@ std::optional<ConfigRefusal> ReadConfigs(Parts& parts, int8_t type, const std::s
     // The empty name is the default of all brokers; there is one.
     if (!name.empty() && name != std::to_string(parts.options.node_id)) {
       return ConfigRefusal{KafkaError::kInvalidRequest,
-                           fmt::format("Unexpected broker id, expected {} or empty string, but received {}", parts.options.node_id, name)};
+                           fmt::format("Unexpected broker id, expected {} or empty string, but received {}",
+                                       parts.options.node_id, name)};
     }
     *configs = parts.topics.BrokerConfigs();
     return std::nullopt;
@@ -30,14 +33,15 @@ std::optional<ConfigRefusal> ReadConfigs(Parts& parts, int8_t type, const std::s
   return ConfigRefusal{KafkaError::kInvalidRequest, fmt::format("Unsupported resource type {}", type)};
 }
 
-std::optional<ConfigRefusal> WriteConfigs(Parts& parts, int8_t type, const std::string& name, const TopicConfigs& configs,
-                                          bool validate_only) {
+std::optional<ConfigRefusal> WriteConfigs(Parts& parts, int8_t type, const std::string& name,
+                                          const TopicConfigs& configs, bool validate_only) {
   for (const auto& [key, value] : configs) {
     Status ok = type == kResourceTopic ? CheckTopicConfig(key, value) : CheckBrokerConfig(key, value);
     if (!ok.ok()) return ConfigRefusal{KafkaError::kInvalidConfig, ok.error().message()};
   }
   if (validate_only) return std::nullopt;
-  Status done = type == kResourceTopic ? parts.topics.SetConfigs(name, configs) : parts.topics.SetBrokerConfigs(configs);
+  Status done =
+      type == kResourceTopic ? parts.topics.SetConfigs(name, configs) : parts.topics.SetBrokerConfigs(configs);
   if (done.ok()) return std::nullopt;
   return ConfigRefusal{TopicError(done.error()), done.error().ToString()};
 }

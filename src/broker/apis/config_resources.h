@@ -24,7 +24,7 @@ struct ConfigRefusal {
 /// What the resource overrides now.
 std::optional<ConfigRefusal> ReadConfigs(Parts& parts, int8_t type, const std::string& name, TopicConfigs* configs);
 /// Checks, and unless `validate_only` replaces them.
-std::optional<ConfigRefusal> WriteConfigs(Parts& parts, int8_t type, const std::string& name, const TopicConfigs& configs,
-                                          bool validate_only);
+std::optional<ConfigRefusal> WriteConfigs(Parts& parts, int8_t type, const std::string& name,
+                                          const TopicConfigs& configs, bool validate_only);
 
 }  // namespace tailrace::broker

@@ -39,13 +39,15 @@ Status HandleCreatePartitions(Parts& parts, const CallPtr& call) {
     auto now = static_cast<int32_t>(topic->partitions.size());
     if (wanted.count <= now) {
       refuse(KafkaError::kInvalidPartitions,
-             wanted.count == now ? fmt::format("Topic already has {} partition(s).", now)
-                                 : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.", wanted.name,
-                                               now, wanted.count));
+             wanted.count == now
+                 ? fmt::format("Topic already has {} partition(s).", now)
+                 : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.", wanted.name,
+                               now, wanted.count));
       continue;
     }
     if (wanted.count > TopicManager::kPartitionsMax) {
-      refuse(KafkaError::kInvalidPartitions, fmt::format("a topic has at most {} partitions", TopicManager::kPartitionsMax));
+      refuse(KafkaError::kInvalidPartitions,
+             fmt::format("a topic has at most {} partitions", TopicManager::kPartitionsMax));
       continue;
     }
     if (wanted.assignments && static_cast<int32_t>(wanted.assignments->size()) != wanted.count - now) {

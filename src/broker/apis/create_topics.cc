@@ -23,36 +23,47 @@ struct Refusal {
 };
 
 /// Kafka's checks in Kafka's order; fills in partitions and configs.
-std::optional<Refusal> Check(Parts& parts, const wire::CreateTopicsRequest::Topic& topic, int32_t* partitions, TopicConfigs* configs) {
-  if (Status name = CheckTopicName(topic.name); !name.ok()) return Refusal{KafkaError::kInvalidTopicException, name.error().message()};
-  if (parts.topics.Find(topic.name)) return Refusal{KafkaError::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name)};
+std::optional<Refusal> Check(Parts& parts, const wire::CreateTopicsRequest::Topic& topic, int32_t* partitions,
+                             TopicConfigs* configs) {
+  if (Status name = CheckTopicName(topic.name); !name.ok())
+    return Refusal{KafkaError::kInvalidTopicException, name.error().message()};
+  if (parts.topics.Find(topic.name))
+    return Refusal{KafkaError::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name)};
   *partitions = topic.num_partitions;
   if (!topic.assignments.empty()) {
     if (topic.num_partitions != -1 || topic.replication_factor != -1) {
-      return Refusal{KafkaError::kInvalidRequest, "Both partitions/replicationFactor and a manual assignment were given: use one of them"};
+      return Refusal{KafkaError::kInvalidRequest,
+                     "Both partitions/replicationFactor and a manual assignment were given: use one of them"};
     }
     *partitions = static_cast<int32_t>(topic.assignments.size());
     std::vector<bool> seen(topic.assignments.size());
     for (auto& a : topic.assignments) {
       if (a.partition_index < 0 || a.partition_index >= *partitions || seen[static_cast<size_t>(a.partition_index)]) {
-        return Refusal{KafkaError::kInvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence"};
+        return Refusal{KafkaError::kInvalidReplicaAssignment,
+                       "partitions should be a consecutive 0-based integer sequence"};
       }
       seen[static_cast<size_t>(a.partition_index)] = true;
       if (a.broker_ids.empty()) return Refusal{KafkaError::kInvalidReplicaAssignment, "an empty replica list"};
     }
   } else {
     if (*partitions == -1) *partitions = parts.options.default_partitions;
-    if (*partitions < 1) return Refusal{KafkaError::kInvalidPartitions, "Number of partitions was set to an invalid non-positive value."};
+    if (*partitions < 1)
+      return Refusal{KafkaError::kInvalidPartitions, "Number of partitions was set to an invalid non-positive value."};
     if (*partitions > TopicManager::kPartitionsMax) {
-      return Refusal{KafkaError::kInvalidPartitions, fmt::format("a topic has at most {} partitions", TopicManager::kPartitionsMax)};
+      return Refusal{KafkaError::kInvalidPartitions,
+                     fmt::format("a topic has at most {} partitions", TopicManager::kPartitionsMax)};
     }
     if (topic.replication_factor != -1 && topic.replication_factor < 1) {
-      return Refusal{KafkaError::kInvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value."};
+      return Refusal{KafkaError::kInvalidReplicationFactor,
+                     "Replication factor must be larger than 0, or -1 to use the default value."};
     }
   }
   for (auto& config : topic.configs) {
-    if (!config.value) return Refusal{KafkaError::kInvalidConfig, fmt::format("Null value not supported for topic configs: {}", config.name)};
-    if (Status ok = CheckTopicConfig(config.name, *config.value); !ok.ok()) return Refusal{KafkaError::kInvalidConfig, ok.error().message()};
+    if (!config.value)
+      return Refusal{KafkaError::kInvalidConfig,
+                     fmt::format("Null value not supported for topic configs: {}", config.name)};
+    if (Status ok = CheckTopicConfig(config.name, *config.value); !ok.ok())
+      return Refusal{KafkaError::kInvalidConfig, ok.error().message()};
     (*configs)[config.name] = *config.value;
   }
   return std::nullopt;
@@ -99,8 +110,8 @@ Status HandleCreateTopics(Parts& parts, const CallPtr& call) {
     for (const TopicConfigDef& def : TopicConfigDefs()) {
       auto set = configs.find(def.name);
       bool own = set != configs.end();
-      answer.configs->push_back({std::string(def.name), own ? set->second : TopicConfigDefault(def, parts.options), false,
-                                 static_cast<int8_t>(own ? 1 : 5), false});
+      answer.configs->push_back({std::string(def.name), own ? set->second : TopicConfigDefault(def, parts.options),
+                                 false, static_cast<int8_t>(own ? 1 : 5), false});
     }
   }
   call->Respond(response);

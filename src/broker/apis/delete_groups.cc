@@ -1,8 +1,8 @@
 // DeleteGroups: empty groups with their offsets.
 
+#include "wire/messages/delete_groups.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
-#include "wire/messages/delete_groups.h"
 
 namespace tailrace::broker {
 

@@ -1,9 +1,9 @@
 // DeleteRecords: moves the start of partitions forward.
 
+#include "wire/messages/delete_records.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "log/partition.h"
-#include "wire/messages/delete_records.h"
 
 namespace tailrace::broker {
 
@@ -24,13 +24,15 @@ Status HandleDeleteRecords(Parts& parts, const CallPtr& call) {
         answer.error_code = call->Code(KafkaError::kUnknownTopicOrPartition);
         continue;
       }
-      auto moved = wanted.offset < -1 ? Result<int64_t>(InvalidArgument("a negative offset")) : partition->DeleteRecords(wanted.offset);
+      auto moved = wanted.offset < -1 ? Result<int64_t>(InvalidArgument("a negative offset"))
+                                      : partition->DeleteRecords(wanted.offset);
       if (moved.ok()) {
         answer.low_watermark = *moved;
       } else {
-        answer.error_code = call->Code(moved.error().code() == ErrorCode::kInvalidArgument ? KafkaError::kOffsetOutOfRange
-                                       : moved.error().code() == ErrorCode::kNotFound      ? KafkaError::kUnknownTopicOrPartition
-                                                                                           : KafkaError::kKafkaStorageError);
+        answer.error_code =
+            call->Code(moved.error().code() == ErrorCode::kInvalidArgument ? KafkaError::kOffsetOutOfRange
+                       : moved.error().code() == ErrorCode::kNotFound      ? KafkaError::kUnknownTopicOrPartition
+                                                                           : KafkaError::kKafkaStorageError);
       }
     }
   }

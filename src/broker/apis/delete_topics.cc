@@ -1,10 +1,10 @@
 // DeleteTopics: by name, or by id from v6 on.
 
+#include "wire/messages/delete_topics.h"
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/offsets.h"
 #include "broker/topics.h"
-#include "wire/messages/delete_topics.h"
 
 namespace tailrace::broker {
 

@@ -1,10 +1,10 @@
 // DescribeCluster: one node.
 
+#include "wire/messages/describe_cluster.h"
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/broker.h"
 #include "broker/topics.h"
-#include "wire/messages/describe_cluster.h"
 
 namespace tailrace::broker {
 

@@ -18,8 +18,8 @@ bool Wanted(const std::optional<std::vector<std::string>>& keys, std::string_vie
   return !keys || std::find(keys->begin(), keys->end(), name) != keys->end();
 }
 
-void DescribeTopic(Parts& parts, const wire::DescribeConfigsRequest& request, const std::optional<std::vector<std::string>>& keys,
-                   const TopicConfigs& set, Answer* answer) {
+void DescribeTopic(Parts& parts, const wire::DescribeConfigsRequest& request,
+                   const std::optional<std::vector<std::string>>& keys, const TopicConfigs& set, Answer* answer) {
   TopicConfigs broker = parts.topics.BrokerConfigs();
   auto options = parts.topics.effective_options();
   for (const TopicConfigDef& def : TopicConfigDefs()) {
@@ -30,9 +30,9 @@ void DescribeTopic(Parts& parts, const wire::DescribeConfigsRequest& request, co
     if (request.include_documentation) c.documentation = std::string(def.documentation);
     auto own = set.find(def.name);
     std::string otherwise = TopicConfigDefault(def, *options);
-    int8_t otherwise_source = broker.count(def.broker_name) > 0     ? kSourceDynamicBroker
-                              : otherwise != def.default_value ? kSourceStaticBroker
-                                                               : kSourceDefault;
+    int8_t otherwise_source = broker.count(def.broker_name) > 0 ? kSourceDynamicBroker
+                              : otherwise != def.default_value  ? kSourceStaticBroker
+                                                                : kSourceDefault;
     c.value = own != set.end() ? own->second : otherwise;
     c.config_source = own != set.end() ? kSourceTopic : otherwise_source;
     if (!request.include_synonyms) continue;
@@ -41,8 +41,8 @@ void DescribeTopic(Parts& parts, const wire::DescribeConfigsRequest& request, co
   }
 }
 
-void DescribeBroker(Parts& parts, const wire::DescribeConfigsRequest& request, const std::optional<std::vector<std::string>>& keys,
-                    const TopicConfigs& set, Answer* answer) {
+void DescribeBroker(Parts& parts, const wire::DescribeConfigsRequest& request,
+                    const std::optional<std::vector<std::string>>& keys, const TopicConfigs& set, Answer* answer) {
   for (BrokerConfigEntry& entry : BrokerConfigEntries(*parts.topics.effective_options())) {
     if (!Wanted(keys, entry.name)) continue;
     bool dynamic = set.count(entry.name) > 0;

@@ -24,8 +24,8 @@ Status HandleDescribeGroups(Parts& parts, const CallPtr& call) {
       answer.error_message = fmt::format("Group {} not found.", id);
     }
     for (auto& m : d.members) {
-      answer.members.push_back({std::move(m.id), std::move(m.instance_id), std::move(m.client_id), std::move(m.client_host),
-                                std::move(m.metadata), std::move(m.assignment)});
+      answer.members.push_back({std::move(m.id), std::move(m.instance_id), std::move(m.client_id),
+                                std::move(m.client_host), std::move(m.metadata), std::move(m.assignment)});
     }
     if (request.include_authorized_operations) answer.authorized_operations = kAllGroupOperations;
   }

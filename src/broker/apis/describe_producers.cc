@@ -1,9 +1,9 @@
 // DescribeProducers: idempotent and transactional producers that a partition remembers.
 
+#include "wire/messages/describe_producers.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "log/partition.h"
-#include "wire/messages/describe_producers.h"
 
 namespace tailrace::broker {
 

@@ -40,7 +40,8 @@ Status HandleDescribeTopicPartitions(Parts& parts, const CallPtr& call) {
     answer.name = name;
     TopicPtr topic = parts.topics.Find(name);
     if (!topic) {
-      answer.error_code = call->Code(CheckTopicName(name).ok() ? KafkaError::kUnknownTopicOrPartition : KafkaError::kInvalidTopicException);
+      answer.error_code = call->Code(CheckTopicName(name).ok() ? KafkaError::kUnknownTopicOrPartition
+                                                               : KafkaError::kInvalidTopicException);
       continue;
     }
     answer.topic_id.bytes = topic->id;

@@ -1,8 +1,8 @@
 // DescribeTransactions: state, producer, partitions.
 
+#include "wire/messages/describe_transactions.h"
 #include "broker/apis/registry.h"
 #include "broker/transaction_coordinator.h"
-#include "wire/messages/describe_transactions.h"
 
 namespace tailrace::broker {
 

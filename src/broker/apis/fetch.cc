@@ -23,9 +23,9 @@ namespace {
 
 using wire::KafkaError;
 
-constexpr int64_t kBytesMax = 57'671'680;      // fetch.max.bytes of a broker
-constexpr int64_t kWaitMsMax = 60'000;         // a client may ask again
-constexpr uint32_t kSendfileMin = 16 * 1024;   // below, one read and one shared send cost less than a call of sendfile
+constexpr int64_t kBytesMax = 57'671'680;     // fetch.max.bytes of a broker
+constexpr int64_t kWaitMsMax = 60'000;        // a client may ask again
+constexpr uint32_t kSendfileMin = 16 * 1024;  // below, one read and one shared send cost less than a call of sendfile
 constexpr int32_t kSessionFinal = -1, kSessionInitial = 0;
 
 /// The encoder of messages knows bytes only. A range of a file stands in the message as a view of its length at
@@ -109,7 +109,8 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
       for (auto& topic : request.forgotten_topics) {
         for (int32_t partition : topic.partitions) {
           FetchWant key{topic.topic, topic.topic_id.bytes, partition};
-          if (auto* entry = session_->Find(key)) session_->entries.erase(session_->entries.begin() + (entry - session_->entries.data()));
+          if (auto* entry = session_->Find(key))
+            session_->entries.erase(session_->entries.begin() + (entry - session_->entries.data()));
         }
       }
       for (FetchWant& want : wants) {
@@ -185,7 +186,8 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
     woken_ = false;
     for (Item& item : items_) {
       if (!item.partition) continue;
-      int64_t seen = isolation_ == log::Isolation::kReadCommitted ? item.read.ends.last_stable_offset : item.read.ends.high_watermark;
+      int64_t seen = isolation_ == log::Isolation::kReadCommitted ? item.read.ends.last_stable_offset
+                                                                  : item.read.ends.high_watermark;
       // Where this partition's bytes were left out for the limit, more of them change nothing.
       std::weak_ptr<FetchOperation> weak = weak_from_this();
       item.waiter = item.partition->AddWaiter(std::max(seen, item.want.offset), isolation_, [weak] {
@@ -232,7 +234,8 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
         e->sent_error = item.error;
         e->sent_high_watermark = ends.high_watermark;
         e->sent_log_start = ends.log_start_offset;
-        if (item.read_bytes > 0) session_->first = (static_cast<size_t>(e - session_->entries.data()) + 1) % session_->entries.size();
+        if (item.read_bytes > 0)
+          session_->first = (static_cast<size_t>(e - session_->entries.data()) + 1) % session_->entries.size();
       }
       if (!topic || topic->topic != item.want.topic || topic->topic_id.bytes != item.want.topic_id) {
         topic = &response.topics.emplace_back();
@@ -247,7 +250,8 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
       p.log_start_offset = item.partition ? ends.log_start_offset : -1;
       if (isolation_ == log::Isolation::kReadCommitted) {
         p.aborted_transactions.emplace();
-        for (const auto& aborted : item.read.aborted) p.aborted_transactions->push_back({aborted.producer_id, aborted.first_offset});
+        for (const auto& aborted : item.read.aborted)
+          p.aborted_transactions->push_back({aborted.producer_id, aborted.first_offset});
       }
       if (item.read_bytes > 0) AddRecords(item, &files, &p);
     }
@@ -280,7 +284,8 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
         log::FileRange& range = files[static_cast<size_t>(piece.data() - kPlaceholders)];
         CHECK(range.length == piece.size());
         int fd = range.file->fd();
-        chain.push_back(io::OutPiece::Of(io::FileRange{std::move(range.file), fd, static_cast<int64_t>(range.position), range.length}));
+        chain.push_back(io::OutPiece::Of(
+            io::FileRange{std::move(range.file), fd, static_cast<int64_t>(range.position), range.length}));
       } else {
         chain.push_back(io::OutPiece::Of(SharedBytes{owner, piece}));
       }

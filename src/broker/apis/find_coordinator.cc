@@ -1,8 +1,8 @@
 // FindCoordinator: groups, transactions, share groups: always this node.
 
+#include "wire/messages/find_coordinator.h"
 #include "broker/apis/registry.h"
 #include "broker/broker.h"
-#include "wire/messages/find_coordinator.h"
 
 namespace tailrace::broker {
 

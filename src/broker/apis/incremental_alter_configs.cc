@@ -34,21 +34,24 @@ std::string WithoutItem(std::string_view list, std::string_view item) {
   return kept;
 }
 
-std::optional<ConfigRefusal> Apply(Parts& parts, bool topic, const wire::IncrementalAlterConfigsRequest::Resource::Config& config,
+std::optional<ConfigRefusal> Apply(Parts& parts, bool topic,
+                                   const wire::IncrementalAlterConfigsRequest::Resource::Config& config,
                                    TopicConfigs* configs) {
   if (config.config_operation == kDelete) {
     configs->erase(config.name);
     return std::nullopt;
   }
-  if (!config.value) return ConfigRefusal{KafkaError::kInvalidRequest, fmt::format("Null value not supported for : {}", config.name)};
+  if (!config.value)
+    return ConfigRefusal{KafkaError::kInvalidRequest, fmt::format("Null value not supported for : {}", config.name)};
   if (config.config_operation == kSet) {
     (*configs)[config.name] = *config.value;
     return std::nullopt;
   }
   const TopicConfigDef* def = topic ? FindTopicConfig(config.name) : nullptr;
-  if ((config.config_operation != kAppend && config.config_operation != kSubtract) || !def || def->type != ConfigType::kList) {
-    return ConfigRefusal{KafkaError::kInvalidConfig,
-                         fmt::format("Operation {} is not allowed for config key: {}", config.config_operation, config.name)};
+  if ((config.config_operation != kAppend && config.config_operation != kSubtract) || !def ||
+      def->type != ConfigType::kList) {
+    return ConfigRefusal{KafkaError::kInvalidConfig, fmt::format("Operation {} is not allowed for config key: {}",
+                                                                 config.config_operation, config.name)};
   }
   auto it = configs->find(config.name);
   std::string list = it != configs->end() ? it->second : TopicConfigDefault(*def, parts.options);
@@ -75,7 +78,8 @@ Status HandleIncrementalAlterConfigs(Parts& parts, const CallPtr& call) {
     for (auto& config : resource.configs) {
       if (!refusal) refusal = Apply(parts, resource.resource_type == kResourceTopic, config, &configs);
     }
-    if (!refusal) refusal = WriteConfigs(parts, resource.resource_type, resource.resource_name, configs, request.validate_only);
+    if (!refusal)
+      refusal = WriteConfigs(parts, resource.resource_type, resource.resource_name, configs, request.validate_only);
     if (refusal) {
       answer.error_code = call->Code(refusal->error);
       answer.error_message = std::move(refusal->message);

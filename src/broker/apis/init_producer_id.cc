@@ -1,9 +1,9 @@
 // InitProducerId: an id for an idempotent producer, or the next epoch of a transactional one.
 
+#include "wire/messages/init_producer_id.h"
 #include "broker/apis/registry.h"
 #include "broker/producer_ids.h"
 #include "broker/transaction_coordinator.h"
-#include "wire/messages/init_producer_id.h"
 
 namespace tailrace::broker {
 

@@ -1,8 +1,8 @@
 // JoinGroup: answered when the group's rebalance completes.
 
+#include "wire/messages/join_group.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
-#include "wire/messages/join_group.h"
 
 namespace tailrace::broker {
 
@@ -17,7 +17,8 @@ Status HandleJoinGroup(Parts& parts, const CallPtr& call) {
   join.session_timeout_ms = request.session_timeout_ms;
   join.rebalance_timeout_ms = request.rebalance_timeout_ms;
   join.protocol_type = std::move(request.protocol_type);
-  for (auto& protocol : request.protocols) join.protocols.emplace_back(std::move(protocol.name), std::move(protocol.metadata));
+  for (auto& protocol : request.protocols)
+    join.protocols.emplace_back(std::move(protocol.name), std::move(protocol.metadata));
   join.require_known_member_id = call->version() >= 4 && !join.instance_id;
   join.supports_skip_assignment = call->version() >= 9;
   call->ReleaseFrame();

@@ -1,8 +1,8 @@
 // LeaveGroup: one member up to v2, several from v3 on (KIP-345).
 
+#include "wire/messages/leave_group.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
-#include "wire/messages/leave_group.h"
 
 namespace tailrace::broker {
 

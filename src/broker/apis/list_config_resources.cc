@@ -19,9 +19,11 @@ Status HandleListConfigResources(Parts& parts, const CallPtr& call) {
   wire::ListConfigResourcesResponse response;
   auto has = [&](int8_t type) { return std::find(types.begin(), types.end(), type) != types.end(); };
   if (has(kResourceTopic)) {
-    for (const TopicPtr& topic : parts.topics.List()) response.config_resources.push_back({topic->name, kResourceTopic});
+    for (const TopicPtr& topic : parts.topics.List())
+      response.config_resources.push_back({topic->name, kResourceTopic});
   }
-  if (has(kResourceBroker)) response.config_resources.push_back({std::to_string(parts.options.node_id), kResourceBroker});
+  if (has(kResourceBroker))
+    response.config_resources.push_back({std::to_string(parts.options.node_id), kResourceBroker});
   call->Respond(response);
   return Ok();
 }

@@ -14,7 +14,8 @@ bool SameIgnoringCase(std::string_view a, std::string_view b) {
 }
 
 bool Wanted(const std::vector<std::string>& filter, std::string_view value) {
-  return filter.empty() || std::any_of(filter.begin(), filter.end(), [&](auto& f) { return SameIgnoringCase(f, value); });
+  return filter.empty() ||
+         std::any_of(filter.begin(), filter.end(), [&](auto& f) { return SameIgnoringCase(f, value); });
 }
 
 }  // namespace

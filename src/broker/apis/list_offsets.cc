@@ -1,9 +1,9 @@
 // ListOffsets: first, last, by time.
 
+#include "wire/messages/list_offsets.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "log/partition.h"
-#include "wire/messages/list_offsets.h"
 
 namespace tailrace::broker {
 namespace {
@@ -17,7 +17,8 @@ constexpr int64_t kLatest = -1, kEarliest = -2, kMaxTimestamp = -3, kEarliestLoc
 
 Status HandleListOffsets(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::ListOffsetsRequest::Decode(call->body(), call->version()));
-  log::Isolation isolation = request.isolation_level == 1 ? log::Isolation::kReadCommitted : log::Isolation::kReadUncommitted;
+  log::Isolation isolation =
+      request.isolation_level == 1 ? log::Isolation::kReadCommitted : log::Isolation::kReadUncommitted;
   wire::ListOffsetsResponse response;
   for (auto& topic : request.topics) {
     auto& topic_answer = response.topics.emplace_back();
@@ -51,8 +52,9 @@ Status HandleListOffsets(Parts& parts, const CallPtr& call) {
           found = partition->OffsetForTime(wanted.timestamp, isolation);
       }
       if (!found.ok()) {
-        answer.error_code = call->Code(found.error().code() == ErrorCode::kNotFound ? KafkaError::kUnknownTopicOrPartition
-                                                                                   : KafkaError::kKafkaStorageError);
+        answer.error_code =
+            call->Code(found.error().code() == ErrorCode::kNotFound ? KafkaError::kUnknownTopicOrPartition
+                                                                    : KafkaError::kKafkaStorageError);
         continue;
       }
       answer.timestamp = found->timestamp_ms;

@@ -12,9 +12,12 @@ namespace tailrace::broker {
 Status HandleListTransactions(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::ListTransactionsRequest::Decode(call->body(), call->version()));
   wire::ListTransactionsResponse response;
-  auto has = [](const auto& list, const auto& value) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  auto has = [](const auto& list, const auto& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
   std::vector<std::string> known;
-  for (int s = 0; s < kTransactionStates; ++s) known.emplace_back(TransactionStateName(static_cast<TransactionState>(s)));
+  for (int s = 0; s < kTransactionStates; ++s)
+    known.emplace_back(TransactionStateName(static_cast<TransactionState>(s)));
   for (auto& state : request.state_filters) {
     if (!has(known, state)) response.unknown_state_filters.push_back(state);
   }

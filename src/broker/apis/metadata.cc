@@ -1,11 +1,11 @@
 // Metadata: the broker, topics and partitions. Makes missing topics where client and broker allow it.
 
+#include "wire/messages/metadata.h"
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/broker.h"
 #include "broker/topics.h"
 #include "io/event_loop.h"
-#include "wire/messages/metadata.h"
 
 namespace tailrace::broker {
 namespace {
@@ -48,7 +48,8 @@ Status HandleMetadata(Parts& parts, const CallPtr& call) {
   // v0 has no null: an empty list means all topics.
   bool all = !request.topics || (call->version() == 0 && request.topics->empty());
   if (all) {
-    for (const TopicPtr& topic : parts.topics.List()) Describe(parts, *topic, operations, &response.topics.emplace_back());
+    for (const TopicPtr& topic : parts.topics.List())
+      Describe(parts, *topic, operations, &response.topics.emplace_back());
   } else {
     for (auto& wanted : *request.topics) {
       auto& answer = response.topics.emplace_back();

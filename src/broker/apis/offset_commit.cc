@@ -1,11 +1,11 @@
 // OffsetCommit: answered when the offsets are on disk.
 
+#include "wire/messages/offset_commit.h"
 #include "base/clock.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
 #include "broker/offsets.h"
 #include "broker/topics.h"
-#include "wire/messages/offset_commit.h"
 
 namespace tailrace::broker {
 
@@ -15,8 +15,8 @@ Status HandleOffsetCommit(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::OffsetCommitRequest::Decode(call->body(), call->version()));
   constexpr size_t kMetadataBytesMax = 4096;  // offset.metadata.max.bytes
   bool by_id = call->version() >= 10;
-  KafkaError group_error =
-      parts.groups.CheckCommit(request.group_id, request.generation_id, request.member_id, request.group_instance_id, false);
+  KafkaError group_error = parts.groups.CheckCommit(request.group_id, request.generation_id, request.member_id,
+                                                    request.group_instance_id, false);
   auto response = std::make_shared<wire::OffsetCommitResponse>();
   std::vector<OffsetCommitItem> items;
   std::vector<std::pair<size_t, size_t>> places;  // of the items in the response
@@ -30,7 +30,8 @@ Status HandleOffsetCommit(Parts& parts, const CallPtr& call) {
       auto& answer = topic_answer.partitions.emplace_back();
       answer.partition_index = p.partition_index;
       KafkaError error = group_error;
-      if (error == KafkaError::kNone && !found) error = by_id ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition;
+      if (error == KafkaError::kNone && !found)
+        error = by_id ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition;
       if (error == KafkaError::kNone &&
           (p.partition_index < 0 || p.partition_index >= static_cast<int32_t>(found->partitions.size()))) {
         error = KafkaError::kUnknownTopicOrPartition;

@@ -1,10 +1,10 @@
 // OffsetDelete: single committed offsets of a group (KIP-496).
 
+#include "wire/messages/offset_delete.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
 #include "broker/offsets.h"
 #include "broker/topics.h"
-#include "wire/messages/offset_delete.h"
 
 namespace tailrace::broker {
 

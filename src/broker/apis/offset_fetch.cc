@@ -1,10 +1,10 @@
 // OffsetFetch: committed offsets, of one group up to v7, of several from v8 on.
 
+#include "wire/messages/offset_fetch.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
 #include "broker/offsets.h"
 #include "broker/topics.h"
-#include "wire/messages/offset_fetch.h"
 
 namespace tailrace::broker {
 namespace {
@@ -12,7 +12,8 @@ namespace {
 using wire::KafkaError;
 
 template <typename Partition>
-void Fill(Parts& parts, const CallPtr& call, const std::string& group, const TopicPartition& from, bool require_stable, Partition* answer) {
+void Fill(Parts& parts, const CallPtr& call, const std::string& group, const TopicPartition& from, bool require_stable,
+          Partition* answer) {
   answer->partition_index = from.partition;
   answer->committed_offset = -1;
   answer->committed_leader_epoch = -1;
@@ -30,7 +31,8 @@ void Fill(Parts& parts, const CallPtr& call, const std::string& group, const Top
 
 /// All offsets of the group, as topics of the response type.
 template <typename Topic>
-void FillAll(Parts& parts, const CallPtr& call, const std::string& group, bool require_stable, std::vector<Topic>* topics) {
+void FillAll(Parts& parts, const CallPtr& call, const std::string& group, bool require_stable,
+             std::vector<Topic>* topics) {
   for (const OffsetCommitItem& item : parts.offsets.FetchAll(group)) {
     if (topics->empty() || topics->back().name != item.from.topic) topics->emplace_back().name = item.from.topic;
     Fill(parts, call, group, item.from, require_stable, &topics->back().partitions.emplace_back());
@@ -50,7 +52,8 @@ Status HandleOffsetFetch(Parts& parts, const CallPtr& call) {
         auto& topic_answer = response.topics.emplace_back();
         topic_answer.name = topic.name;
         for (int32_t index : topic.partition_indexes) {
-          Fill(parts, call, request.group_id, {topic.name, index}, request.require_stable, &topic_answer.partitions.emplace_back());
+          Fill(parts, call, request.group_id, {topic.name, index}, request.require_stable,
+               &topic_answer.partitions.emplace_back());
         }
       }
     }

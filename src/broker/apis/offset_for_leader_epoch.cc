@@ -1,9 +1,9 @@
 // OffsetForLeaderEpoch: where an epoch's records end. One node, one epoch: 0.
 
+#include "wire/messages/offset_for_leader_epoch.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "log/partition.h"
-#include "wire/messages/offset_for_leader_epoch.h"
 
 namespace tailrace::broker {
 

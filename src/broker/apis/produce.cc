@@ -97,7 +97,8 @@ Status HandleProduce(Parts& parts, const CallPtr& call) {
       answer.log_start_offset = outcome.result.log_start_offset;
       if (request.acks == 0) continue;
       pending->flushes_left.fetch_add(1, std::memory_order_relaxed);
-      topic->partitions[static_cast<size_t>(data.index)]->WhenFlushed(outcome.result.end_offset, [pending](Status status) {
+      topic->partitions[static_cast<size_t>(data.index)]->WhenFlushed(outcome.result.end_offset, [pending](
+                                                                                                     Status status) {
         if (!status.ok()) {
           pending->failed = true;
           LogError("broker", "records could not be written and were not acknowledged: " + status.error().ToString());
@@ -106,7 +107,8 @@ Status HandleProduce(Parts& parts, const CallPtr& call) {
       });
     }
   }
-  call->ReleaseFrame();  // copied to the page cache: other requests may have the memory while this one waits for the disk
+  call->ReleaseFrame();  // copied to the page cache: other requests may have the memory while this one waits for the
+                         // disk
   if (request.acks == 0) {
     // Kafka's only way to tell a client that asked for no answer.
     if (any_error) {

@@ -62,14 +62,16 @@ ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partitio
     if (check.max_timestamp_ms >= 0 && (check.max_timestamp_ms - now_ms > topic.timestamp_after_max_ms ||
                                         now_ms - check.max_timestamp_ms > topic.timestamp_before_max_ms)) {
       outcome.error = KafkaError::kInvalidTimestamp;
-      outcome.message = fmt::format("a timestamp of {} is too far from the broker's clock ({}); message.timestamp.after.max.ms "
-                                    "and message.timestamp.before.max.ms of the topic set how far is allowed",
-                                    check.max_timestamp_ms, now_ms);
+      outcome.message = fmt::format(
+          "a timestamp of {} is too far from the broker's clock ({}); message.timestamp.after.max.ms "
+          "and message.timestamp.before.max.ms of the topic set how far is allowed",
+          check.max_timestamp_ms, now_ms);
       return outcome;
     }
   }
   if (check.batch.transactional()) {
-    outcome.error = parts.transactions.CheckAppend({check.batch.producer_id(), check.batch.producer_epoch()}, {topic.name, partition});
+    outcome.error = parts.transactions.CheckAppend({check.batch.producer_id(), check.batch.producer_epoch()},
+                                                   {topic.name, partition});
     if (outcome.error != KafkaError::kNone) return outcome;
   }
   auto count = static_cast<uint64_t>(check.batch.record_count());
@@ -79,9 +81,7 @@ ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partitio
     outcome.message = std::move(outcome.result.message);
     return outcome;
   }
-  if (outcome.result.code == log::AppendCode::kNone) {
-    parts.topics.traffic().Count(count, records.view.size());
-  }
+  if (outcome.result.code == log::AppendCode::kNone) { parts.topics.traffic().Count(count, records.view.size()); }
   return outcome;
 }
 

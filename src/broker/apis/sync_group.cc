@@ -1,8 +1,8 @@
 // SyncGroup: answered when the leader has assigned.
 
+#include "wire/messages/sync_group.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
-#include "wire/messages/sync_group.h"
 
 namespace tailrace::broker {
 

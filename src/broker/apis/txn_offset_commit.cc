@@ -1,12 +1,12 @@
 // TxnOffsetCommit: offsets that stand when their transaction commits.
 
+#include "wire/messages/txn_offset_commit.h"
 #include "base/clock.h"
 #include "broker/apis/registry.h"
 #include "broker/groups/coordinator.h"
 #include "broker/offsets.h"
 #include "broker/topics.h"
 #include "broker/transaction_coordinator.h"
-#include "wire/messages/txn_offset_commit.h"
 
 namespace tailrace::broker {
 
@@ -16,10 +16,12 @@ Status HandleTxnOffsetCommit(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::TxnOffsetCommitRequest::Decode(call->body(), call->version()));
   constexpr size_t kMetadataBytesMax = 4096;
   KafkaError error = request.group_id.empty() ? KafkaError::kInvalidGroupId
-                                              : parts.transactions.CheckGroup(request.transactional_id,
-                                                                              {request.producer_id, request.producer_epoch}, request.group_id);
+                                              : parts.transactions.CheckGroup(
+                                                    request.transactional_id,
+                                                    {request.producer_id, request.producer_epoch}, request.group_id);
   if (error == KafkaError::kNone) {
-    error = parts.groups.CheckCommit(request.group_id, request.generation_id, request.member_id, request.group_instance_id, true);
+    error = parts.groups.CheckCommit(request.group_id, request.generation_id, request.member_id,
+                                     request.group_instance_id, true);
   }
   auto response = std::make_shared<wire::TxnOffsetCommitResponse>();
   std::vector<OffsetCommitItem> items;
@@ -29,7 +31,8 @@ Status HandleTxnOffsetCommit(Parts& parts, const CallPtr& call) {
     topic_answer.name = topic.name;
     for (auto& p : topic.partitions) {
       KafkaError own = error;
-      if (own == KafkaError::kNone && !parts.topics.FindPartition(topic.name, p.partition_index)) own = KafkaError::kUnknownTopicOrPartition;
+      if (own == KafkaError::kNone && !parts.topics.FindPartition(topic.name, p.partition_index))
+        own = KafkaError::kUnknownTopicOrPartition;
       if (own == KafkaError::kNone && p.committed_metadata && p.committed_metadata->size() > kMetadataBytesMax) {
         own = KafkaError::kOffsetMetadataTooLarge;
       }

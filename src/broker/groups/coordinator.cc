@@ -44,11 +44,13 @@ class GroupCoordinator::Calls {
     if (alarm_ms != INT64_MAX && coordinator_.alarm_) coordinator_.alarm_(alarm_ms);
   }
   void Answer(JoinDone& done, JoinResult result) {
-    if (done) calls_.push_back([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+    if (done)
+      calls_.push_back([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
     done = nullptr;
   }
   void Answer(SyncDone& done, SyncResult result) {
-    if (done) calls_.push_back([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+    if (done)
+      calls_.push_back([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
     done = nullptr;
   }
   /// Its deadlines may have changed. REQUIRES: the group lives until the end of the scope.
@@ -63,7 +65,11 @@ class GroupCoordinator::Calls {
 
 GroupCoordinator::GroupCoordinator(const BrokerOptions& options, Clock& clock, std::shared_ptr<log::Journal> journal,
                                    OffsetStore& offsets)
-    : options_(options), clock_(clock), journal_(std::move(journal)), offsets_(offsets), random_(Random::FromSystem()) {}
+    : options_(options),
+      clock_(clock),
+      journal_(std::move(journal)),
+      offsets_(offsets),
+      random_(Random::FromSystem()) {}
 GroupCoordinator::~GroupCoordinator() = default;
 
 Group* GroupCoordinator::Find(const std::string& id) {
@@ -80,7 +86,9 @@ Group* GroupCoordinator::FindOrMake(const std::string& id) {
   return slot.get();
 }
 
-void GroupCoordinator::Touch(GroupMember& member) { member.session_deadline_ms = clock_.MonotonicMs() + member.session_timeout_ms; }
+void GroupCoordinator::Touch(GroupMember& member) {
+  member.session_deadline_ms = clock_.MonotonicMs() + member.session_timeout_ms;
+}
 
 void GroupCoordinator::Join(JoinRequest request, JoinDone done) {
   Calls calls(*this);
@@ -133,8 +141,7 @@ void GroupCoordinator::JoinKnown(Group& group, JoinRequest& request, JoinDone& d
   GroupMember& member = *group.Find(request.member_id);
   bool same = member.protocols == request.protocols;
   switch (group.state()) {
-    case GroupState::kPreparingRebalance:
-      return UpdateMember(group, member, request, done, calls);
+    case GroupState::kPreparingRebalance: return UpdateMember(group, member, request, done, calls);
     case GroupState::kCompletingRebalance:
       if (!same) return UpdateMember(group, member, request, done, calls);
       // The answer to its join was lost on the way: the same generation again.
@@ -146,8 +153,7 @@ void GroupCoordinator::JoinKnown(Group& group, JoinRequest& request, JoinDone& d
       Touch(member);
       return calls.Answer(done, CurrentGeneration(group, member));
     case GroupState::kEmpty:
-    case GroupState::kDead:
-      break;
+    case GroupState::kDead: break;
   }
   calls.Answer(done, Failed(KafkaError::kUnknownMemberId, request.member_id));
 }
@@ -176,7 +182,8 @@ void GroupCoordinator::AddMember(Group& group, const std::string& member_id, Joi
   member.protocols = std::move(request.protocols);
   member.join_done = std::move(done);
   member.is_new = true;
-  member.session_deadline_ms = clock_.MonotonicMs() + std::max<int64_t>(kNewMemberTimeoutMs, request.session_timeout_ms);
+  member.session_deadline_ms =
+      clock_.MonotonicMs() + std::max<int64_t>(kNewMemberTimeoutMs, request.session_timeout_ms);
   if (request.instance_id) group.static_members[*request.instance_id] = member_id;
   group.protocol_type = request.protocol_type;
   if (group.leader.empty()) group.leader = member_id;
@@ -184,7 +191,8 @@ void GroupCoordinator::AddMember(Group& group, const std::string& member_id, Joi
   PrepareRebalance(group, calls);
 }
 
-void GroupCoordinator::UpdateMember(Group& group, GroupMember& member, JoinRequest& request, JoinDone& done, Calls& calls) {
+void GroupCoordinator::UpdateMember(Group& group, GroupMember& member, JoinRequest& request, JoinDone& done,
+                                    Calls& calls) {
   // A second join of the same member replaces the first, which is told so (its connection is usually gone).
   if (member.AwaitsJoin()) calls.Answer(member.join_done, Failed(KafkaError::kUnknownMemberId, member.id));
   member.protocols = std::move(request.protocols);
@@ -256,7 +264,8 @@ void GroupCoordinator::PrepareRebalance(Group& group, Calls& calls) {
     group.initial_delay_until_ms = 0;
     if (first && options_.group_initial_rebalance_delay_ms > 0) {
       group.initial_delay_end_ms = now_ms + timeout_ms;
-      group.initial_delay_until_ms = std::min(now_ms + options_.group_initial_rebalance_delay_ms, group.initial_delay_end_ms);
+      group.initial_delay_until_ms =
+          std::min(now_ms + options_.group_initial_rebalance_delay_ms, group.initial_delay_end_ms);
     }
   }
   MaybeCompleteJoin(group, calls);
@@ -276,7 +285,8 @@ void GroupCoordinator::CompleteJoin(Group& group, Calls& calls) {
   }
   for (const std::string& id : gone) group.members.erase(id);
   if (!group.members.empty()) {
-    bool any_joined = std::any_of(group.members.begin(), group.members.end(), [](auto& m) { return m.second.AwaitsJoin(); });
+    bool any_joined =
+        std::any_of(group.members.begin(), group.members.end(), [](auto& m) { return m.second.AwaitsJoin(); });
     if (!any_joined) {
       // Only static members that are away: their session time-outs decide.
       group.rebalance_deadline_ms = clock_.MonotonicMs() + group.MaxRebalanceTimeoutMs();
@@ -322,7 +332,8 @@ void GroupCoordinator::Sync(SyncRequest request, SyncDone done) {
   Group* group = Find(request.group);
   if (!group) return fail(KafkaError::kUnknownMemberId);
   calls.Touched(*group);
-  if (KafkaError error = CheckMember(*group, request.member_id, request.instance_id); error != KafkaError::kNone) return fail(error);
+  if (KafkaError error = CheckMember(*group, request.member_id, request.instance_id); error != KafkaError::kNone)
+    return fail(error);
   if (request.generation != group->generation) return fail(KafkaError::kIllegalGeneration);
   if ((request.protocol_type && *request.protocol_type != group->protocol_type) ||
       (request.protocol && group->protocol && *request.protocol != *group->protocol)) {
@@ -333,8 +344,7 @@ void GroupCoordinator::Sync(SyncRequest request, SyncDone done) {
     return SyncResult{KafkaError::kNone, group->protocol_type, group->protocol.value_or(""), m.assignment};
   };
   switch (group->state()) {
-    case GroupState::kPreparingRebalance:
-      return fail(KafkaError::kRebalanceInProgress);
+    case GroupState::kPreparingRebalance: return fail(KafkaError::kRebalanceInProgress);
     case GroupState::kCompletingRebalance: {
       if (member.AwaitsSync()) calls.Answer(member.sync_done, SyncResult{KafkaError::kUnknownMemberId, {}, {}, {}});
       member.sync_done = std::move(done);
@@ -359,8 +369,7 @@ void GroupCoordinator::Sync(SyncRequest request, SyncDone done) {
       group->pending_sync.erase(member.id);
       return calls.Answer(done, current(member));
     case GroupState::kEmpty:
-    case GroupState::kDead:
-      return fail(KafkaError::kUnknownMemberId);
+    case GroupState::kDead: return fail(KafkaError::kUnknownMemberId);
   }
 }
 
@@ -439,26 +448,23 @@ void GroupCoordinator::RemoveMember(Group& group, const std::string& member_id, 
 void GroupCoordinator::AfterRemoval(Group& group, Calls& calls) {
   switch (group.state()) {
     case GroupState::kStable:
-    case GroupState::kCompletingRebalance:
-      PrepareRebalance(group, calls);
-      break;
-    case GroupState::kPreparingRebalance:
-      MaybeCompleteJoin(group, calls);
-      break;
+    case GroupState::kCompletingRebalance: PrepareRebalance(group, calls); break;
+    case GroupState::kPreparingRebalance: MaybeCompleteJoin(group, calls); break;
     case GroupState::kEmpty:
-    case GroupState::kDead:
-      break;
+    case GroupState::kDead: break;
   }
 }
 
 int64_t GroupCoordinator::NextDeadline(const Group& group) const {
   int64_t next_ms = INT64_MAX;
   for (const auto& [id, member] : group.members) {
-    if (!member.AwaitsSync() && (!member.AwaitsJoin() || member.is_new)) next_ms = std::min(next_ms, member.session_deadline_ms);
+    if (!member.AwaitsSync() && (!member.AwaitsJoin() || member.is_new))
+      next_ms = std::min(next_ms, member.session_deadline_ms);
   }
   for (const auto& [id, expiry_ms] : group.pending_members) next_ms = std::min(next_ms, expiry_ms);
   if (group.Is(GroupState::kPreparingRebalance)) {
-    next_ms = std::min(next_ms, group.initial_delay_until_ms > 0 ? group.initial_delay_until_ms : group.rebalance_deadline_ms);
+    next_ms = std::min(next_ms,
+                       group.initial_delay_until_ms > 0 ? group.initial_delay_until_ms : group.rebalance_deadline_ms);
   }
   if (group.Is(GroupState::kCompletingRebalance) || (group.Is(GroupState::kStable) && !group.pending_sync.empty())) {
     next_ms = std::min(next_ms, group.rebalance_deadline_ms);
@@ -480,7 +486,8 @@ void GroupCoordinator::RunDeadlines(Group& group, int64_t now_ms, Calls& calls) 
   }
   for (const std::string& id : gone) {
     if (!group.Find(id)) continue;
-    LogInfo("broker", fmt::format("group '{}': member {} is gone (no heartbeat in its session or rebalance timeout)", group.id, id));
+    LogInfo("broker", fmt::format("group '{}': member {} is gone (no heartbeat in its session or rebalance timeout)",
+                                  group.id, id));
     RemoveMember(group, id, calls);
     removed = true;
   }

@@ -37,8 +37,8 @@ struct JoinRequest {
   int32_t rebalance_timeout_ms = 0;
   std::string protocol_type;
   std::vector<std::pair<std::string, std::string>> protocols;
-  bool require_known_member_id = false;  // JoinGroup v4 and later (KIP-394)
-  bool supports_skip_assignment = false; // JoinGroup v9 and later (KIP-814)
+  bool require_known_member_id = false;   // JoinGroup v4 and later (KIP-394)
+  bool supports_skip_assignment = false;  // JoinGroup v9 and later (KIP-814)
 };
 
 struct SyncRequest {
@@ -78,7 +78,8 @@ class GroupCoordinator {
   static constexpr size_t kGroupsMax = 100'000;
   static constexpr size_t kMembersMax = 10'000;  // of one group
 
-  GroupCoordinator(const BrokerOptions& options, Clock& clock, std::shared_ptr<log::Journal> journal, OffsetStore& offsets);
+  GroupCoordinator(const BrokerOptions& options, Clock& clock, std::shared_ptr<log::Journal> journal,
+                   OffsetStore& offsets);
   ~GroupCoordinator();
   /// Groups that were stable when the broker stopped go on where they were.
   Status Load();
@@ -131,7 +132,8 @@ class GroupCoordinator {
   void Touch(GroupMember& member);
   void Save(const Group& group);
   void Forget(const Group& group);
-  wire::KafkaError CheckMember(Group& group, const std::string& member_id, const std::optional<std::string>& instance_id) const;
+  wire::KafkaError CheckMember(Group& group, const std::string& member_id,
+                               const std::optional<std::string>& instance_id) const;
   JoinResult CurrentGeneration(Group& group, GroupMember& member) const;
   void RaiseAlarm(int64_t deadline_ms);
 

@@ -155,7 +155,8 @@ KafkaError GroupCoordinator::Delete(const std::string& id) {
     auto it = groups_.find(id);
     if (it == groups_.end()) return KafkaError::kGroupIdNotFound;
     Group& group = *it->second;
-    if (!group.Is(GroupState::kEmpty)) return group.Is(GroupState::kDead) ? KafkaError::kGroupIdNotFound : KafkaError::kNonEmptyGroup;
+    if (!group.Is(GroupState::kEmpty))
+      return group.Is(GroupState::kDead) ? KafkaError::kGroupIdNotFound : KafkaError::kNonEmptyGroup;
     group.MoveTo(GroupState::kDead);
     groups_.erase(it);
   }

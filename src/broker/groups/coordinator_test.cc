@@ -61,7 +61,8 @@ class CoordinatorTest : public ::testing::Test {
     std::string id;
     int32_t generation = -1;
   };
-  void Join(Member& m, std::optional<std::string> instance = std::nullopt, bool require_id = false, std::string protocols = "range") {
+  void Join(Member& m, std::optional<std::string> instance = std::nullopt, bool require_id = false,
+            std::string protocols = "range") {
     JoinRequest r;
     r.group = "g";
     r.member_id = m.id;
@@ -329,7 +330,8 @@ TEST_F(CoordinatorTest, RandomRequestsNeverBreakTheStateMachine) {
   for (int step = 0; step < 20'000; ++step) {
     Member& m = members[random.Below(members.size())];
     switch (random.Below(8)) {
-      case 0: case 1: Join(m, std::nullopt, random.Below(2) == 0); break;
+      case 0:
+      case 1: Join(m, std::nullopt, random.Below(2) == 0); break;
       case 2: Sync(m, {{m.id, "x"}}); break;
       case 3: (void)Beat(m); break;
       case 4: {
@@ -338,7 +340,10 @@ TEST_F(CoordinatorTest, RandomRequestsNeverBreakTheStateMachine) {
         groups_->Leave("g", {&leaving, 1}, &error);
         break;
       }
-      case 5: clock_.Advance(static_cast<int64_t>(random.Below(4000))); groups_->Tick(); break;
+      case 5:
+        clock_.Advance(static_cast<int64_t>(random.Below(4000)));
+        groups_->Tick();
+        break;
       case 6: (void)groups_->CheckCommit("g", m.generation, m.id, std::nullopt, random.Below(2) == 0); break;
       case 7: m.id.clear(); break;
     }

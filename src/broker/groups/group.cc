@@ -10,13 +10,14 @@ namespace {
 
 // Row: from; column: to. Empty, PreparingRebalance, CompletingRebalance, Stable, Dead.
 constexpr bool kMoves[kGroupStates][kGroupStates] = {
-    {false, true, false, false, true},   // Empty: a member joins; deleted or expired
-    {true, false, true, false, true},    // PreparingRebalance: all have left; all have joined
-    {false, true, false, true, true},    // CompletingRebalance: a change meanwhile; the leader has assigned
-    {false, true, false, false, true},   // Stable: a change
-    {false, false, false, false, false}, // Dead
+    {false, true, false, false, true},    // Empty: a member joins; deleted or expired
+    {true, false, true, false, true},     // PreparingRebalance: all have left; all have joined
+    {false, true, false, true, true},     // CompletingRebalance: a change meanwhile; the leader has assigned
+    {false, true, false, false, true},    // Stable: a change
+    {false, false, false, false, false},  // Dead
 };
-constexpr std::string_view kNames[kGroupStates] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"};
+constexpr std::string_view kNames[kGroupStates] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable",
+                                                   "Dead"};
 
 }  // namespace
 
@@ -53,14 +54,16 @@ std::string Group::ChooseProtocol() const {
   std::map<std::string, int> votes;
   for (const auto& [id, member] : members) {
     for (const auto& [name, metadata] : member.protocols) {
-      bool all = std::all_of(members.begin(), members.end(), [&, &n = name](const auto& m) { return m.second.MetadataOf(n); });
+      bool all =
+          std::all_of(members.begin(), members.end(), [&, &n = name](const auto& m) { return m.second.MetadataOf(n); });
       if (!all) continue;
       votes[name]++;
       break;
     }
   }
   CHECK(!votes.empty());
-  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
 }
 
 bool Group::AllJoined() const {

@@ -1,6 +1,6 @@
 #pragma once
-// One classic consumer group: its members, its generation and its state machine. Plain data without locks or timers; the
-// coordinator drives it. Semantics: Kafka's group membership protocol (KIP-62, KIP-345 static members, KIP-394).
+// One classic consumer group: its members, its generation and its state machine. Plain data without locks or timers;
+// the coordinator drives it. Semantics: Kafka's group membership protocol (KIP-62, KIP-345 static members, KIP-394).
 
 #include <cstdint>
 #include <functional>
@@ -73,18 +73,18 @@ struct Group {
 
   std::string id;
   int32_t generation = 0;
-  std::string protocol_type;             // empty while nobody joined
-  std::optional<std::string> protocol;   // chosen in this generation
+  std::string protocol_type;            // empty while nobody joined
+  std::optional<std::string> protocol;  // chosen in this generation
   std::string leader;
   std::map<std::string, GroupMember> members;
   std::map<std::string, std::string> static_members;  // instance id, member id
   std::map<std::string, int64_t> pending_members;     // ids handed out, not yet joined (KIP-394); expiry
   std::set<std::string> pending_sync;                 // members of this generation that have not synced yet
-  int64_t rebalance_deadline_ms = 0;  // in PreparingRebalance: joins end; in CompletingRebalance: syncs end
-  int64_t initial_delay_until_ms = 0; // first rebalance of an empty group waits for more members; 0: no wait
-  int64_t initial_delay_end_ms = 0;   // but not beyond this
+  int64_t rebalance_deadline_ms = 0;   // in PreparingRebalance: joins end; in CompletingRebalance: syncs end
+  int64_t initial_delay_until_ms = 0;  // first rebalance of an empty group waits for more members; 0: no wait
+  int64_t initial_delay_end_ms = 0;    // but not beyond this
   bool new_member_added = false;
-  int64_t empty_since_ms = 0;         // wall clock
+  int64_t empty_since_ms = 0;  // wall clock
 
   GroupState state() const { return state_; }
   bool Is(GroupState s) const { return state_ == s; }
