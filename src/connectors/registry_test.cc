@@ -1,6 +1,10 @@
 #include "connectors/registry.h"
 
+#include "base/clock.h"
 #include "connectors/test_support.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <set>

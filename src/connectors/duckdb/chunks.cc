@@ -1,5 +1,7 @@
 #include "connectors/duckdb/chunks.h"
 
+#include <duckdb.h>
+
 #include <cstring>
 
 #include "base/check.h"

@@ -1,8 +1,12 @@
+#include <gtest/gtest.h>
+
 #include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/random.h"
 #include "connectors/duckdb/store.h"
-#include "connectors/kill_test_support.h"
 #include "connectors/test_support.h"
 #include "data/batch_bytes.h"
 

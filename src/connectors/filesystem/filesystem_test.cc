@@ -1,13 +1,15 @@
+#include <gtest/gtest.h>
+
 #include <dirent.h>
 #include <sys/stat.h>
 #include <zlib.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <fstream>
 #include <set>
 
 #include "connectors/filesystem/line_reader.h"
-#include "connectors/kill_test_support.h"
 #include "connectors/test_support.h"
 
 namespace tailrace::connectors {

@@ -170,7 +170,7 @@ Result<GeneratorSpec> ParseGenerator(const std::string& file, const std::string&
                   if (!v.IsSequence()) return InvalidArgument("expected a list");
                   has_break_kinds = true;
                   for (const auto& item : v) {
-                    BreakKind kind;
+                    BreakKind kind = BreakKind::kTruncate;
                     Status read = ReadKind(item.Scalar(), &kind);
                     if (!read.ok()) return std::move(read).error().At(reader.At(item));
                     spec.break_kinds.push_back(kind);

@@ -1,8 +1,12 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <mutex>
 #include <set>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "connectors/generator/events.h"
 #include "connectors/generator/generator_manager.h"
 #include "connectors/test_support.h"

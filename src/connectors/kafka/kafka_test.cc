@@ -1,9 +1,13 @@
 // The kafka connector over both implementations of the log: the embedded broker in process, and librdkafka talking to
 // the embedded broker's port or, where TAILRACE_TEST_KAFKA=HOST:PORT is set, to an Apache Kafka.
 
+#include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "broker/broker.h"
 #include "connectors/kafka/job_log.h"

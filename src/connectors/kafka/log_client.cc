@@ -1,5 +1,7 @@
 #include "connectors/kafka/log_client.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -19,7 +21,7 @@ class KafkaClient final : public log::Client {
     std::unique_ptr<KafkaClient> client(new KafkaClient(cluster));
     // A consumer, because a producer's question about a topic creates it.
     ConfHandle conf = TRY(MakeConf(cluster, {{"allow.auto.create.topics", "false"}}));
-    client->control_ = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
+    client->control_ = TRY(MakeConsumer(std::move(conf)));
     return std::unique_ptr<log::Client>(std::move(client));
   }
 
@@ -186,7 +188,7 @@ class KafkaClient final : public log::Client {
                                                 {"enable.auto.commit", "false"},
                                                 {"isolation.level", "read_committed"},
                                                 {"allow.auto.create.topics", "false"}}));
-      consumer = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
+      consumer = TRY(MakeConsumer(std::move(conf)));
     }
     return consumer.get();
   }

@@ -1,5 +1,7 @@
 #include "connectors/kafka/log_reader.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <deque>
 
 #include "base/clock.h"
@@ -204,7 +206,7 @@ Result<std::unique_ptr<log::Reader>> ConsumerPool::OpenReader(const TopicPartiti
            {"queued.min.messages", "10000000"},
            {"queued.max.messages.kbytes", "131072"},
            {"fetch.message.max.bytes", "8388608"}}));
-      consumer->handle = TRY(MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)));
+      consumer->handle = TRY(MakeConsumer(std::move(conf)));
       consumer->in_use.insert(partition);
       consumers_.push_back(consumer);
     }

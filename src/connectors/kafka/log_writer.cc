@@ -1,5 +1,7 @@
 #include "connectors/kafka/log_writer.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -26,7 +28,7 @@ class Producer {
     ConfHandle conf = TRY(MakeConf(cluster, own));
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &OnDelivery);
     rd_kafka_conf_set_opaque(conf.get(), producer.get());
-    producer->handle_ = TRY(MakeHandle(RD_KAFKA_PRODUCER, std::move(conf)));
+    producer->handle_ = TRY(MakeProducer(std::move(conf)));
     return producer;
   }
 

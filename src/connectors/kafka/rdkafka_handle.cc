@@ -1,5 +1,6 @@
 #include "connectors/kafka/rdkafka_handle.h"
 
+#include <librdkafka/rdkafka.h>
 #include <syslog.h>
 
 #include "base/logging.h"
@@ -33,6 +34,8 @@ Result<ConfHandle> MakeConf(const ClusterConfig& cluster, const std::map<std::st
   return conf;
 }
 
+namespace {
+
 Result<Handle> MakeHandle(rd_kafka_type_t type, ConfHandle conf) {
   char message[512];
   rd_kafka_t* rk = rd_kafka_new(type, conf.get(), message, sizeof(message));
@@ -41,7 +44,23 @@ Result<Handle> MakeHandle(rd_kafka_type_t type, ConfHandle conf) {
   return Handle(rk);
 }
 
-Error FromRdKafka(rd_kafka_resp_err_t code, const std::string& what, const std::string& detail) {
+}  // namespace
+
+Result<Handle> MakeProducer(ConfHandle conf) { return MakeHandle(RD_KAFKA_PRODUCER, std::move(conf)); }
+Result<Handle> MakeConsumer(ConfHandle conf) { return MakeHandle(RD_KAFKA_CONSUMER, std::move(conf)); }
+
+void RdKafkaDestroy::operator()(rd_kafka_s* rk) const { rd_kafka_destroy(rk); }
+void RdKafkaDestroy::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
+void RdKafkaDestroy::operator()(rd_kafka_queue_s* queue) const { rd_kafka_queue_destroy(queue); }
+void RdKafkaDestroy::operator()(rd_kafka_topic_partition_list_s* list) const {
+  rd_kafka_topic_partition_list_destroy(list);
+}
+void RdKafkaDestroy::operator()(rd_kafka_error_s* error) const { rd_kafka_error_destroy(error); }
+void RdKafkaDestroy::operator()(rd_kafka_op_s* event) const { rd_kafka_event_destroy(event); }
+void RdKafkaDestroy::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
+
+Error FromRdKafka(int number, const std::string& what, const std::string& detail) {
+  auto code = static_cast<rd_kafka_resp_err_t>(number);
   std::string message = what + ": " + (detail.empty() ? rd_kafka_err2str(code) : detail);
   switch (code) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
