@@ -10,6 +10,7 @@
 #include "api/routes.h"
 #include "api/server.h"
 #include "api/services.h"
+#include "app/durable_generators.h"
 #include "app/durable_jobs.h"
 #include "base/clock.h"
 #include "base/logging.h"
@@ -118,6 +119,7 @@ class PlatformImpl final : public Platform {
     TRY(OpenEngine());
     TRY(OpenHttp());  // before the scheduler: its tasks are told the address
     jobs_->Resume();  // before the scheduler: a task that went on waits for its job
+    generators_->Resume();
     TRY(OpenScheduler());
     http_->Open();
     return data_dir_->Publish(endpoint_);
@@ -153,9 +155,7 @@ class PlatformImpl final : public Platform {
     if (stopped_) return;
     stopped_ = true;
     if (scheduler_) scheduler_->Shutdown(kTaskGraceMs);
-    if (generators_)
-      for (const auto& generator : generators_->List())
-        if (generator.state == connectors::GeneratorState::kRunning) (void)generators_->Stop(generator.name);
+    if (generators_) generators_->Shutdown();
     if (jobs_) jobs_->Shutdown(kJobGraceMs);
     if (http_) http_->Stop(kHttpGraceMs);
     http_.reset();  // its sampler looks at the others
@@ -244,7 +244,7 @@ class PlatformImpl final : public Platform {
     j.max_jobs = static_cast<int>(s.Int("stream.max.jobs"));
     j.max_restarts = static_cast<int>(s.Int("stream.max.restarts"));
     jobs_ = TRY(DurableJobs::Open(data_dir_->path() + "/jobs", j, *connectors_, clock_));
-    generators_ = connectors::GeneratorManager::Create(*services_.log, clock_);
+    generators_ = TRY(DurableGenerators::Open(data_dir_->path() + "/generators", *services_.log, clock_));
     services_.generators = [this] { return Generators(); };
     services_.start_generator = [this](const std::string& name, double rate) { return StartGenerator(name, rate); };
     services_.stop_generator = [this](const std::string& name) -> Result<api::GeneratorStatus> {
@@ -394,7 +394,7 @@ class PlatformImpl final : public Platform {
   std::unique_ptr<log::Client> cluster_;
   std::unique_ptr<stream::ConnectorFactory> connectors_;
   std::unique_ptr<DurableJobs> jobs_;
-  std::unique_ptr<connectors::GeneratorManager> generators_;
+  std::unique_ptr<DurableGenerators> generators_;
   std::unique_ptr<AlertTopics> alert_topics_;
   std::unique_ptr<observe::AlertEngine> alerts_;
   std::unique_ptr<api::Server> http_;

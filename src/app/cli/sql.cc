@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "api/to_json.h"
 #include "app/cli/command.h"
 #include "app/cli/output.h"
 #include "app/cli/rest.h"
@@ -51,7 +52,7 @@ void Print(const std::string& format, const Json& result) {
   for (const auto& row : result["rows"]) {
     std::vector<std::string> cells;
     for (const auto& value : row) {
-      std::string text = value.is_null() ? "NULL" : value.get<std::string>();
+      std::string text = value.is_null() ? "NULL" : value.is_string() ? value.get<std::string>() : value.dump();
       for (char& c : text)
         if (c == '\n') c = ' ';
       cells.push_back(std::move(text));
@@ -75,12 +76,15 @@ Result<Json> AskStore(const std::string& path, const SqlOptions& options, const 
   out["columns"] = Json::array();
   for (const auto& column : answer.columns)
     out["columns"].push_back({{"name", column.name}, {"type", column.type.ToString()}});
-  out["rows"] = Json::array();
+  http::JsonWriter rows;
+  rows.BeginArray();
   for (const auto& row : answer.rows) {
-    auto cells = Json::array();
-    for (const auto& value : row) cells.push_back(value ? Json(*value) : Json());
-    out["rows"].push_back(std::move(cells));
+    rows.BeginArray();
+    for (size_t i = 0; i < row.size(); ++i) api::WriteSqlValue(rows, answer.columns[i].type, row[i]);
+    rows.EndArray();
   }
+  rows.EndArray();
+  out["rows"] = Json::parse(rows.Take());
   out["truncated"] = answer.truncated;
   out["time_ms"] = static_cast<double>(answer.elapsed_us) / 1000;
   return out;
