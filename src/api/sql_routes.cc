@@ -109,9 +109,7 @@ void AddSqlRoutes(http::Router& router, const Services& services) {
     json.EndArray().Key("rows").BeginArray();
     for (const auto& row : answer.rows) {
       json.BeginArray();
-      for (const auto& value : row)
-        if (value) json.Value(*value);
-        else json.Null();
+      for (size_t i = 0; i < row.size(); ++i) WriteSqlValue(json, answer.columns[i].type, row[i]);
       json.EndArray();
     }
     json.EndArray().Field("rows_changed", answer.rows_changed).Field("truncated", answer.truncated);

@@ -148,4 +148,34 @@ http::Response ErrorToResponse(const Error& error) {
   return http::Response::Json(HttpStatus(error.code()), json.Take() + "\n");
 }
 
+void WriteSqlValue(http::JsonWriter& json, const data::Type& type, const std::optional<std::string>& text) {
+  using data::TypeId;
+  if (!text) {
+    json.Null();
+    return;
+  }
+  bool bare = false;
+  switch (type.id) {
+    case TypeId::kBoolean:
+    case TypeId::kStruct:
+    case TypeId::kList:
+    case TypeId::kMap: bare = true; break;
+    case TypeId::kTinyInt:
+    case TypeId::kSmallInt:
+    case TypeId::kInteger:
+    case TypeId::kBigInt:
+    case TypeId::kHugeInt:
+    case TypeId::kFloat:
+    case TypeId::kDouble:
+    case TypeId::kDecimal: {
+      const char last = text->empty() ? ' ' : text->back();
+      bare = last >= '0' && last <= '9';  // not nan, inf
+      break;
+    }
+    default: break;
+  }
+  if (bare) json.Raw(*text);
+  else json.Value(*text);
+}
+
 }  // namespace tailrace::api

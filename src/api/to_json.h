@@ -4,6 +4,7 @@
 #include "api/services.h"
 #include "base/result.h"
 #include "broker/broker.h"
+#include "data/types.h"
 #include "http/json_writer.h"
 #include "http/message.h"
 #include "stream/job_manager.h"
@@ -36,5 +37,9 @@ http::Response JsonListResponse(const std::vector<T>& values) {
   json.EndArray();
   return http::Response::Json(200, json.Take() + "\n");
 }
+
+/// A query's value, given as text, under its column's type: numbers, booleans and nested values bare, the rest a string.
+/// (NaN and infinities are strings: JSON has none.)
+void WriteSqlValue(http::JsonWriter& json, const data::Type& type, const std::optional<std::string>& text);
 
 }  // namespace tailrace::api

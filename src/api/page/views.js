@@ -1,4 +1,7 @@
 "use strict";
+
+/** A cell of a query: nested values as JSON, long ones cut. */
+const cut = (v) => { const text = typeof v === "object" ? JSON.stringify(v) : String(v); return text.length > 400 ? text.slice(0, 400) + "…" : text; };
 // One function a page: from the status (and what the page fetched) to HTML. No state, no events: app.js has those.
 
 const panel = (title, note, content) => `<section class="panel"><div class="head"><h2>${title}</h2>${note ? `<span class="note">${note}</span>` : ""}</div>${content}</section>`;
@@ -139,7 +142,7 @@ function sqlAnswer(result) {
   if (result.error) return `<section class="panel alert">${esc(result.error.message)}${result.error.remedy ? `<div class="soft" style="font-weight:400">${esc(result.error.remedy)}</div>` : ""}</section>`;
   const number = (type) => /INT|DOUBLE|FLOAT|DECIMAL/.test(type);
   return panel(`${count(result.rows.length)} rows${result.truncated ? " shown, there are more" : ""}`, span(result.time_ms), !result.columns.length ? "" :
-    table(result.columns.map((c) => [esc(c.name), number(c.type) ? "num" : ""]), result.rows.map((row) => `<tr>${row.map((v, i) => `<td class="mono ${number(result.columns[i].type) ? "num" : "wrap"}">${v == null ? '<span class="faint">NULL</span>' : esc(v.length > 400 ? v.slice(0, 400) + "…" : v)}</td>`).join("")}</tr>`)));
+    table(result.columns.map((c) => [esc(c.name), number(c.type) ? "num" : ""]), result.rows.map((row) => `<tr>${row.map((v, i) => `<td class="mono ${number(result.columns[i].type) ? "num" : "wrap"}">${v == null ? '<span class="faint">NULL</span>' : esc(cut(v))}</td>`).join("")}</tr>`)));
 }
 
 const problem = (answer, back, name) => `<p class="crumb"><a href="${back}">${esc(name)}</a></p><h1>Not here</h1><p class="sub">${esc(answer.error.message)} ${esc(answer.error.remedy ?? "")}</p>`;
