@@ -375,6 +375,8 @@ TEST_F(ServerTest, AcksZeroHasNoAnswerAndAnErrorClosesTheConnection) {
   ASSERT_EQ(Create("t", 1), KafkaError::kNone);
   client_->Send(ProduceOf("t", 0, Batch({"unanswered"}), 0), 9);
   EXPECT_EQ(client_->Call<wire::MetadataResponse>(wire::MetadataRequest{}, 9).topics.size(), 1u);
+  auto fetched = client_->Call<wire::FetchResponse>(FetchOf("t", {{0, 0}}, 5000), 12);
+  EXPECT_EQ(Values(fetched.topics[0].partitions[0].records.view), std::vector<std::string>{"unanswered"});
   client_->Send(ProduceOf("none", 0, Batch({"unanswered"}), 0), 9);
   EXPECT_TRUE(client_->HungUp());
 }

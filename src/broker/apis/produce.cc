@@ -52,6 +52,11 @@ struct Pending : std::enable_shared_from_this<Pending> {
   }
 };
 
+void LogFailure(const Status& status) {
+  if (status.ok()) return;
+  LogError("broker", "records could not be written and were not acknowledged: " + status.error().ToString());
+}
+
 }  // namespace
 
 Status HandleProduce(Parts& parts, const CallPtr& call) {
@@ -95,14 +100,16 @@ Status HandleProduce(Parts& parts, const CallPtr& call) {
       answer.base_offset = outcome.result.base_offset;
       answer.log_append_time_ms = outcome.result.log_append_time_ms;
       answer.log_start_offset = outcome.result.log_start_offset;
-      if (request.acks == 0) continue;
+      const auto& partition = topic->partitions[static_cast<size_t>(data.index)];
+      if (request.acks == 0) {
+        // Nobody waits, but readers see only what is on disk: somebody has to ask for that.
+        partition->WhenFlushed(outcome.result.end_offset, LogFailure);
+        continue;
+      }
       pending->flushes_left.fetch_add(1, std::memory_order_relaxed);
-      topic->partitions[static_cast<size_t>(data.index)]->WhenFlushed(outcome.result.end_offset, [pending](
-                                                                                                     Status status) {
-        if (!status.ok()) {
-          pending->failed = true;
-          LogError("broker", "records could not be written and were not acknowledged: " + status.error().ToString());
-        }
+      partition->WhenFlushed(outcome.result.end_offset, [pending](Status status) {
+        LogFailure(status);
+        if (!status.ok()) pending->failed = true;
         pending->Done();
       });
     }
