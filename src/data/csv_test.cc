@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "base/random.h"
 #include "data/codec.h"
 
 namespace tailrace::data {
@@ -49,6 +52,58 @@ TEST(Csv, QuotesNullsNewlinesAndHeader) {
   EXPECT_EQ(values[0], "1,\"say \"\"hi\"\", ok\"");
   EXPECT_EQ(values[1], ",");
   EXPECT_EQ(values[2], "3,\"\"");
+}
+
+TEST(Csv, RandomRowsComeBackTheSame) {
+  FormatOptions options =
+      Options({{"i", TypeId::kBigInt}, {"s", TypeId::kVarchar}, {"d", TypeId::kDouble}, {"t", TypeId::kTimestamp}});
+  auto decoder = MakeDecoder("csv", options).value();
+  auto encoder = MakeEncoder("csv", options).value();
+  static const char* kPieces[] = {"a", ",", "\"", "\n", "\r\n", " ", "\xC3\xA9", "text"};
+  for (uint64_t seed = 1; seed <= 50; seed++) {
+    Random random(seed);
+    auto arena = std::make_shared<Arena>();
+    Batch in;
+    in.rows = 100;
+    for (auto& f : options.schema) in.columns.push_back(AllocateColumn(*arena, f.type, in.rows));
+    for (uint32_t r = 0; r < in.rows; r++) {
+      in.columns[0].Values<int64_t>()[r] = static_cast<int64_t>(random.Next() >> random.Below(64));
+      std::string s;
+      for (uint64_t n = random.Below(6); n > 0; n--) s += kPieces[random.Below(8)];
+      in.columns[1].Values<StringRef>()[r] = arena->Copy(s);
+      in.columns[2].Values<double>()[r] = random.Unit() * 1e6;
+      in.columns[3].Values<int64_t>()[r] = static_cast<int64_t>(random.Below(4'000'000'000'000'000));
+      for (auto& c : in.columns)
+        if (random.Below(8) == 0) c.SetNull(r);
+    }
+    std::vector<BytesView> values;
+    ASSERT_TRUE(encoder->Encode(in, &values).ok());
+    std::vector<std::string> texts(values.begin(), values.end());
+    std::vector<RecordView> records;
+    for (auto& t : texts) records.push_back({.value = t});
+    Batch out;
+    std::vector<DecodeFailure> failures;
+    decoder->Decode({"t", 0}, records, &out, &failures);
+    for (auto& f : failures) ADD_FAILURE() << f.reason << ": " << texts[f.record];
+    values.clear();
+    ASSERT_TRUE(encoder->Encode(out, &values).ok());
+    for (size_t i = 0; i < texts.size(); i++) EXPECT_EQ(values[i], texts[i]);
+
+    // Changed at random: a row or a reason.
+    for (int k = 0; k < 200; k++) {
+      std::string text = texts[random.Below(texts.size())];
+      for (int n = 0; n < 3 && !text.empty(); n++) {
+        if (random.Below(2)) text[random.Below(text.size())] = static_cast<char>(random.Next());
+        else text.insert(random.Below(text.size()), 1, ",\"\n"[random.Below(3)]);
+      }
+      std::unique_ptr<char[]> exact(new char[text.size()]);
+      memcpy(exact.get(), text.data(), text.size());
+      RecordView record{.value = BytesView(exact.get(), text.size())};
+      failures.clear();
+      decoder->Decode({"t", 0}, {&record, 1}, &out, &failures);
+      EXPECT_EQ(out.rows + failures.size(), 1u);
+    }
+  }
 }
 
 TEST(Csv, NestedTypesAreRefused) {

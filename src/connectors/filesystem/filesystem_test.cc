@@ -57,6 +57,41 @@ TEST(FilesystemSource, FilesInOrderWithQuotedNewlinesAndGzip) {
   EXPECT_EQ(bad[0].original, "x,bad");
 }
 
+// https://github.com/maxogden/csv-spectrum; run where the shared test data is.
+TEST(FilesystemSource, CsvSpectrum) {
+  const char* shared = getenv("TAILRACE_TEST_DATA");
+  std::string folder = std::string(shared ? shared : "../shared/data") + "/messy/csv_spectrum/";
+  DIR* listing = opendir((folder + "csvs").c_str());
+  if (!listing) GTEST_SKIP() << "no " << folder;
+  int files = 0;
+  while (dirent* entry = readdir(listing)) {
+    std::string name = entry->d_name;
+    if (name.size() < 5 || name.substr(name.size() - 4) != ".csv") continue;
+    std::ifstream in(folder + "json/" + name.substr(0, name.size() - 4) + ".json");
+    auto expected = nlohmann::ordered_json::parse(in);
+    std::string columns;
+    for (auto& [key, value] : expected[0].items()) columns += (columns.empty() ? "`" : ", `") + key + "` VARCHAR";
+    TestJob job("CREATE TABLE f (" + columns + ") WITH ('connector' = 'filesystem', 'path' = '" + folder + "csvs/" +
+                    name + "', 'format' = 'csv', 'csv.header' = 'true');",
+                {}, "");
+    auto source = job.Source("f");
+    ASSERT_TRUE(source->Open("").ok());
+    std::vector<stream::BadRecord> bad;
+    auto rows = Rows(job.table("f").physical_schema(), Drain(*source, UINT64_MAX, &bad));
+    EXPECT_TRUE(bad.empty()) << name << ": " << bad[0].reason;
+    ASSERT_EQ(rows.size(), expected.size()) << name;
+    for (size_t i = 0; i < rows.size(); i++) {
+      auto row = nlohmann::ordered_json::parse(rows[i]);
+      for (auto& value : row)
+        if (value.is_null()) value = "";  // an empty field is NULL here
+      EXPECT_EQ(row, expected[i]) << name;
+    }
+    files++;
+  }
+  closedir(listing);
+  EXPECT_GE(files, 10);
+}
+
 TEST(FilesystemSource, ResumesBehindEveryPoll) {
   TempDir dir;
   mkdir((dir / "in").c_str(), 0777);
