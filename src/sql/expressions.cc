@@ -35,6 +35,7 @@ struct Shared {
   // For each expression: the path of a plain column or of a field in it (column, field, field...), which needs no
   // evaluation; empty for others.
   std::vector<std::vector<int>> paths;
+  std::vector<std::vector<std::vector<int>>> reads;  // of each expression
   std::vector<int> evaluated;       // indices of expressions without a path, in order
   std::vector<bool> copy_strings;   // of each evaluated one: its strings may lie in a function's own memory
   std::vector<int> used;            // columns of the input that `evaluated` read
@@ -66,6 +67,47 @@ void ForEachReference(duckdb::Expression& expression, const std::function<void(d
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF)
     visit(expression.Cast<duckdb::BoundReferenceExpression>());
   duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { ForEachReference(child, visit); });
+}
+
+/// The input may hold fewer fields of a struct than the expression was bound with (field_pruning.h): references and
+/// struct_extract are moved to where the fields now are. Returns the actual type of a column or field, else null.
+const data::Type* FitToInput(duckdb::Expression& expression, const data::Schema& input) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {
+    const data::Type& actual = input.at(expression.Cast<duckdb::BoundReferenceExpression>().index).type;
+    if (actual.id != TypeId::kStruct) return &actual;
+    bool exact = false;
+    const auto bound = FromDuck(expression.return_type, &exact);
+    if (bound.ok() && !(*bound == actual)) expression.return_type = ToDuck(actual);
+    return &actual;
+  }
+  const data::Type* below = nullptr;
+  std::vector<int> path;
+  if (FindPath(expression, &path)) {
+    auto& extract = expression.Cast<duckdb::BoundFunctionExpression>();
+    const auto index = extract.bind_info->Cast<duckdb::StructExtractBindData>().index;
+    const std::string name = duckdb::StructType::GetChildName(extract.children[0]->return_type, index);
+    below = FitToInput(*extract.children[0], input);
+    if (!below || name.empty()) return nullptr;
+    const int at = data::FindField(below->children, name);
+    CHECK(at >= 0);
+    if (static_cast<idx_t>(at) != index) extract.bind_info = duckdb::make_uniq<duckdb::StructExtractBindData>(static_cast<idx_t>(at));
+    const data::Type& actual = below->children[static_cast<size_t>(at)].type;
+    bool exact = false;
+    const auto bound = FromDuck(expression.return_type, &exact);
+    if (actual.id == TypeId::kStruct && bound.ok() && !(*bound == actual)) expression.return_type = ToDuck(actual);
+    return &actual;
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { FitToInput(child, input); });
+  return nullptr;
+}
+
+void CollectPaths(const duckdb::Expression& expression, std::vector<std::vector<int>>* paths) {
+  std::vector<int> path;
+  if (FindPath(expression, &path)) {
+    paths->push_back(std::move(path));
+    return;
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) { CollectPaths(child, paths); });
 }
 
 void ClearAliases(duckdb::Expression& expression) {
@@ -168,6 +210,8 @@ class DuckExpressions final : public Expressions {
   std::unique_ptr<Expressions> Clone() const override { return std::make_unique<DuckExpressions>(shared_); }
   const data::Schema& output() const override { return shared_->output; }
   std::vector<std::string> Describe() const override { return shared_->text; }
+
+  const Shared& shared() const { return *shared_; }
 
   Status Evaluate(const Batch& in, Batch* out, std::vector<Failure>* failed) override {
     CHECK(in.rows <= data::kBatchRows);
@@ -404,6 +448,14 @@ class DuckExpressions final : public Expressions {
 
 }  // namespace
 
+std::vector<std::vector<std::vector<int>>> FieldReads(const Expressions& expressions) {
+  return static_cast<const DuckExpressions&>(expressions).shared().reads;
+}
+
+bool IsPlainPath(const Expressions& expressions, size_t index) {
+  return !static_cast<const DuckExpressions&>(expressions).shared().paths[index].empty();
+}
+
 std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection> connection,
                                              std::vector<std::shared_ptr<duckdb::Expression>> expressions,
                                              std::vector<std::string> names, const data::Schema& input) {
@@ -411,6 +463,7 @@ std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection>
   shared->origin = std::move(connection);
   for (size_t e = 0; e < expressions.size(); e++) {
     std::shared_ptr<duckdb::Expression> expression(expressions[e]->Copy().release());
+    const data::Type* plain = FitToInput(*expression, input);
     ClearAliases(*expression);  // DuckDB shows an alias in place of what it stands for
     ForEachReference(*expression, [&](duckdb::BoundReferenceExpression& reference) {
       reference.alias = input.at(reference.index).name;
@@ -419,9 +472,11 @@ std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection>
     bool exact = false;
     Result<data::Type> type = FromDuck(expression->return_type, &exact);
     CHECK(type.ok() && (exact || expression->return_type.id() == duckdb::LogicalTypeId::SQLNULL));
+    shared->reads.emplace_back();
+    CollectPaths(*expression, &shared->reads.back());
     std::vector<int> path;
     if (!FindPath(*expression, &path)) path.clear();
-    if (path.size() == 1) type = input[static_cast<size_t>(path[0])].type;  // names of fields as declared
+    if (!path.empty() && plain) type = *plain;  // names of fields as declared
     if (path.empty()) {
       shared->evaluated.push_back(static_cast<int>(e));
       const bool text = type->id == TypeId::kVarchar || type->id == TypeId::kBlob;

@@ -48,6 +48,19 @@ INSERT INTO nexmark_q0 SELECT auction, bidder, price, `dateTime`, extra FROM bid
 )");
 }
 
+TEST(Nexmark, FieldsThatNobodyReadsAreNotDecoded) {
+  const Result<Plan> plan = PlanOf(std::string(kTables) +
+      "CREATE TABLE nexmark_q2 (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');"
+      "INSERT INTO nexmark_q2 SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;");
+  ASSERT_TRUE(plan.ok());
+  NodePtr node = plan->sinks[0];
+  while (!node->inputs.empty()) node = node->inputs[0];
+  std::string types;
+  for (const data::Field& field : node->output) types += field.name + " " + field.type.ToString() + "; ";
+  EXPECT_EQ(types, "event_type INTEGER; bid ROW<auction BIGINT, price BIGINT>; ");
+  EXPECT_EQ(plan->script->FindTable("kafka")->columns[3].type.ToString(), "ROW<auction BIGINT, price BIGINT>");
+}
+
 TEST(Nexmark, StatelessQueriesAndTumbleBind) {
   for (const char* query : {
            R"sql(CREATE TABLE nexmark_q1 (auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), `dateTime` TIMESTAMP(3), extra VARCHAR) WITH ('connector' = 'blackhole');

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "sql/field_pruning.h"
 #include "sql/front_end.h"
 #include "sql/lowering.h"
 #include "sql/query_rewriter.h"
@@ -77,8 +78,8 @@ struct PlannedRelation {
 
 class Planner final : public RelationScope {
  public:
-  Planner(std::shared_ptr<Script> script, std::unique_ptr<FrontEnd> front_end)
-      : script_(std::move(script)), front_end_(std::move(front_end)) {}
+  Planner(std::shared_ptr<Script> script, std::unique_ptr<FrontEnd> front_end, PrunedSchemas pruned)
+      : script_(std::move(script)), front_end_(std::move(front_end)), pruned_(std::move(pruned)) {}
 
   Result<Plan> Run() {
     for (Table& table : script_->tables)
@@ -92,6 +93,12 @@ class Planner final : public RelationScope {
     for (size_t id = 0; id < relations_.size(); id++) TRY(LowerRelation(static_cast<int>(id)));
     Plan plan;
     for (size_t i = 0; i < inserts.size(); i++) plan.sinks.push_back(TRY(LowerInsert(script_->inserts[i], inserts[i])));
+    for (Table& table : script_->tables) {  // what scans give, connectors see
+      const auto found = pruned_.find(table.name);
+      size_t physical = 0;
+      for (Column& column : table.columns)
+        if (found != pruned_.end() && !column.computed) column.type = found->second[physical++].type;
+    }
     plan.script = script_;
     return plan;
   }
@@ -419,7 +426,9 @@ class Planner final : public RelationScope {
         for (int column : relation.reads) {
           relation.flow.slots[static_cast<size_t>(column)].column = static_cast<int>(scan->columns.size());
           scan->columns.push_back(column);
-          scan->output.push_back(relation.columns[static_cast<size_t>(column)]);
+          const auto pruned = pruned_.find(relation.table->name);
+          const Schema& schema = pruned == pruned_.end() ? relation.columns : pruned->second;
+          scan->output.push_back(schema[static_cast<size_t>(column)]);
         }
         relation.flow.node = scan;
         return {};
@@ -502,6 +511,7 @@ class Planner final : public RelationScope {
   std::shared_ptr<Script> script_;
   std::unique_ptr<FrontEnd> front_end_;
   std::vector<PlannedRelation> relations_;
+  PrunedSchemas pruned_;
   std::map<std::string, int> names_;  // in lower case
   SqlText current_text_;              // whose WITH queries are being added
 };
@@ -509,10 +519,12 @@ class Planner final : public RelationScope {
 }  // namespace
 
 Result<Plan> MakePlan(std::shared_ptr<const Script> script) {
-  // A copy: the plan's script knows the types of computed columns and the columns of CREATE TABLE ... AS SELECT.
-  auto mine = std::make_shared<Script>(*script);
-  std::unique_ptr<FrontEnd> front_end = TRY(FrontEnd::Open());
-  return Planner(std::move(mine), std::move(front_end)).Run();
+  // Copies: the plan's script knows the types of computed columns, the columns of CREATE TABLE ... AS SELECT, and of
+  // nested rows only the fields that are read.
+  Plan plan = TRY(Planner(std::make_shared<Script>(*script), TRY(FrontEnd::Open()), {}).Run());
+  PrunedSchemas pruned = PruneUnreadFields(plan);
+  if (pruned.empty()) return plan;
+  return Planner(std::make_shared<Script>(*script), TRY(FrontEnd::Open()), std::move(pruned)).Run();
 }
 
 }  // namespace tailrace::sql
