@@ -38,8 +38,8 @@ http::Response JsonListResponse(const std::vector<T>& values) {
   return http::Response::Json(200, json.Take() + "\n");
 }
 
-/// A query's value, given as text, under its column's type: numbers, booleans and nested values bare, the rest a string.
-/// (NaN and infinities are strings: JSON has none.)
+/// A query's value, given as text, under its column's type: numbers, booleans and nested values bare, the rest a
+/// string. (NaN and infinities are strings: JSON has none.)
 void WriteSqlValue(http::JsonWriter& json, const data::Type& type, const std::optional<std::string>& text);
 
 }  // namespace tailrace::api

@@ -61,9 +61,7 @@ class DurableGeneratorsImpl final : public DurableGenerators {
   }
 
  private:
-  std::string RecordOf(const std::string& name) const {
-    return directory_ + "/" + http::PercentEncode(name) + kSuffix;
-  }
+  std::string RecordOf(const std::string& name) const { return directory_ + "/" + http::PercentEncode(name) + kSuffix; }
   Status ResumeOne(const std::string& path) {
     const auto record = nlohmann::json::parse(TRY(io::ReadFile(path, 2 * kFileBytesMax)), nullptr, false);
     if (!record.is_object() || record.value("version", 0) != kVersion)

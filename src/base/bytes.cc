@@ -32,8 +32,8 @@ constexpr uint32_t MultiplyMod(uint32_t a, uint32_t b) {
   return product;
 }
 constexpr uint32_t PowerOfX8(size_t bytes) {
-  uint32_t result = 0x80000000u;          // x^0
-  uint32_t base = 0x00800000u;            // x^8
+  uint32_t result = 0x80000000u;  // x^0
+  uint32_t base = 0x00800000u;    // x^8
   for (; bytes; bytes >>= 1) {
     if (bytes & 1) result = MultiplyMod(result, base);
     base = MultiplyMod(base, base);
@@ -72,7 +72,8 @@ uint32_t Crc32c(BytesView bytes, uint32_t seed) {
       b = _mm_crc32_u64(b, LoadLe64(p + kStripe + i));
       c = _mm_crc32_u64(c, LoadLe64(p + 2 * kStripe + i));
     }
-    crc = Shift(kShift2, static_cast<uint32_t>(a)) ^ Shift(kShift1, static_cast<uint32_t>(b)) ^ static_cast<uint32_t>(c);
+    crc =
+        Shift(kShift2, static_cast<uint32_t>(a)) ^ Shift(kShift1, static_cast<uint32_t>(b)) ^ static_cast<uint32_t>(c);
     p += 3 * kStripe;
     n -= 3 * kStripe;
   }

@@ -26,16 +26,45 @@ struct SharedBytes {
 };
 
 // Big-endian (the Kafka protocol) and little-endian (our own formats) integers at unaligned addresses.
-inline void StoreBe16(void* p, uint16_t v) { v = __builtin_bswap16(v); __builtin_memcpy(p, &v, 2); }
-inline void StoreBe32(void* p, uint32_t v) { v = __builtin_bswap32(v); __builtin_memcpy(p, &v, 4); }
-inline void StoreBe64(void* p, uint64_t v) { v = __builtin_bswap64(v); __builtin_memcpy(p, &v, 8); }
-inline uint16_t LoadBe16(const void* p) { uint16_t v; __builtin_memcpy(&v, p, 2); return __builtin_bswap16(v); }
-inline uint32_t LoadBe32(const void* p) { uint32_t v; __builtin_memcpy(&v, p, 4); return __builtin_bswap32(v); }
-inline uint64_t LoadBe64(const void* p) { uint64_t v; __builtin_memcpy(&v, p, 8); return __builtin_bswap64(v); }
+inline void StoreBe16(void* p, uint16_t v) {
+  v = __builtin_bswap16(v);
+  __builtin_memcpy(p, &v, 2);
+}
+inline void StoreBe32(void* p, uint32_t v) {
+  v = __builtin_bswap32(v);
+  __builtin_memcpy(p, &v, 4);
+}
+inline void StoreBe64(void* p, uint64_t v) {
+  v = __builtin_bswap64(v);
+  __builtin_memcpy(p, &v, 8);
+}
+inline uint16_t LoadBe16(const void* p) {
+  uint16_t v;
+  __builtin_memcpy(&v, p, 2);
+  return __builtin_bswap16(v);
+}
+inline uint32_t LoadBe32(const void* p) {
+  uint32_t v;
+  __builtin_memcpy(&v, p, 4);
+  return __builtin_bswap32(v);
+}
+inline uint64_t LoadBe64(const void* p) {
+  uint64_t v;
+  __builtin_memcpy(&v, p, 8);
+  return __builtin_bswap64(v);
+}
 inline void StoreLe32(void* p, uint32_t v) { __builtin_memcpy(p, &v, 4); }
 inline void StoreLe64(void* p, uint64_t v) { __builtin_memcpy(p, &v, 8); }
-inline uint32_t LoadLe32(const void* p) { uint32_t v; __builtin_memcpy(&v, p, 4); return v; }
-inline uint64_t LoadLe64(const void* p) { uint64_t v; __builtin_memcpy(&v, p, 8); return v; }
+inline uint32_t LoadLe32(const void* p) {
+  uint32_t v;
+  __builtin_memcpy(&v, p, 4);
+  return v;
+}
+inline uint64_t LoadLe64(const void* p) {
+  uint64_t v;
+  __builtin_memcpy(&v, p, 8);
+  return v;
+}
 
 /// CRC-32C (Castagnoli), as in record batches and in every format of ours. `seed` continues an earlier call.
 uint32_t Crc32c(BytesView bytes, uint32_t seed = 0);

@@ -28,7 +28,10 @@ class ManualClock final : public Clock {
   int64_t NowMs() const override { return now_us_.load() / 1000; }
   int64_t NowUs() const override { return now_us_.load(); }
   int64_t MonotonicNs() const override { return monotonic_ns_.load(); }
-  void Advance(int64_t ms) { now_us_ += ms * 1000; monotonic_ns_ += ms * 1'000'000; }
+  void Advance(int64_t ms) {
+    now_us_ += ms * 1000;
+    monotonic_ns_ += ms * 1'000'000;
+  }
   /// A jump of the wall clock alone, as NTP or an operator makes it.
   void JumpWall(int64_t ms) { now_us_ += ms * 1000; }
 

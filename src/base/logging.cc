@@ -48,8 +48,9 @@ void SetUpLogging(LogLevel least, bool json) {
   State& s = GetState();
   s.json = json;
   s.logger->set_level(ToSpd(least));
-  s.logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
-                        spdlog::pattern_time_type::utc);
+  s.logger->set_pattern(
+      json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
+      spdlog::pattern_time_type::utc);
   s.logger->flush_on(spdlog::level::info);
 }
 
@@ -63,10 +64,8 @@ bool LogEnabled(LogLevel level) { return GetState().logger->should_log(ToSpd(lev
 
 void Log(LogLevel level, std::string_view component, std::string_view message) {
   State& s = GetState();
-  if (s.json)
-    s.logger->log(ToSpd(level), R"("component":"{}","message":"{}")", Escape(component), Escape(message));
-  else
-    s.logger->log(ToSpd(level), "{}: {}", component, message);
+  if (s.json) s.logger->log(ToSpd(level), R"("component":"{}","message":"{}")", Escape(component), Escape(message));
+  else s.logger->log(ToSpd(level), "{}: {}", component, message);
   std::lock_guard lock(s.listener_mutex);
   if (s.listener) s.listener(level, component, message);
 }

@@ -17,7 +17,9 @@ void Log(LogLevel level, std::string_view component, std::string_view message);
 using LogListener = std::function<void(LogLevel, std::string_view component, std::string_view message)>;
 void SetLogListener(LogListener listener);
 
-inline void LogDebug(std::string_view c, std::string_view m) { if (LogEnabled(LogLevel::kDebug)) Log(LogLevel::kDebug, c, m); }
+inline void LogDebug(std::string_view c, std::string_view m) {
+  if (LogEnabled(LogLevel::kDebug)) Log(LogLevel::kDebug, c, m);
+}
 inline void LogInfo(std::string_view c, std::string_view m) { Log(LogLevel::kInfo, c, m); }
 inline void LogWarning(std::string_view c, std::string_view m) { Log(LogLevel::kWarning, c, m); }
 inline void LogError(std::string_view c, std::string_view m) { Log(LogLevel::kError, c, m); }

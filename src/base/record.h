@@ -41,7 +41,10 @@ struct RecordSet {
   std::vector<std::shared_ptr<const void>> owners;
   /// Where to read on: one past the last record seen, control batches and aborted records included.
   int64_t next_offset = 0;
-  void Clear() { records.clear(); owners.clear(); }
+  void Clear() {
+    records.clear();
+    owners.clear();
+  }
 };
 
 }  // namespace tailrace

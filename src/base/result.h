@@ -12,16 +12,16 @@
 namespace tailrace {
 
 enum class ErrorCode : uint8_t {
-  kInvalidArgument,   // the caller's input is wrong; the same call will fail again
+  kInvalidArgument,  // the caller's input is wrong; the same call will fail again
   kNotFound,
   kAlreadyExists,
-  kLimitExceeded,     // a size, count, depth or rate limit
-  kCorrupt,           // bytes that do not decode, a checksum that does not match
-  kIo,                // the operating system refused: disk full, no permission, broken pipe
-  kUnavailable,       // a peer is away; retry later
+  kLimitExceeded,  // a size, count, depth or rate limit
+  kCorrupt,        // bytes that do not decode, a checksum that does not match
+  kIo,             // the operating system refused: disk full, no permission, broken pipe
+  kUnavailable,    // a peer is away; retry later
   kTimeout,
-  kConflict,          // lost a race or a lock: another owner, a fenced epoch, a wrong state
-  kUnsupported,       // valid, but not built here
+  kConflict,     // lost a race or a lock: another owner, a fenced epoch, a wrong state
+  kUnsupported,  // valid, but not built here
   kPermissionDenied,
   kCancelled,
   kInternal,
@@ -41,12 +41,18 @@ class [[nodiscard]] Error {
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
 
   /// Adds the place in the user's file at fault.
-  Error At(SourceLocation where) && { where_ = std::move(where); return std::move(*this); }
+  Error At(SourceLocation where) && {
+    where_ = std::move(where);
+    return std::move(*this);
+  }
   Error At(std::string file, int line, int column) && {
     return std::move(*this).At(SourceLocation{std::move(file), line, column});
   }
   /// Adds what the user can do: an imperative sentence without the final dot.
-  Error Remedy(std::string remedy) && { remedy_ = std::move(remedy); return std::move(*this); }
+  Error Remedy(std::string remedy) && {
+    remedy_ = std::move(remedy);
+    return std::move(*this);
+  }
   /// Puts "context: " before the message.
   Error Context(std::string_view context) && {
     message_ = std::string(context) + ": " + message_;
@@ -81,7 +87,7 @@ Error IoError(std::string_view what, int errno_value);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
   Result(Error error) : v_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   bool ok() const { return v_.index() == 0; }
@@ -124,9 +130,9 @@ inline Status Ok() { return {}; }
 }  // namespace tailrace
 
 /// Unwraps a Result or returns its error from the enclosing function: `auto n = TRY(Parse(text));`.
-#define TRY(expression)                                     \
-  ({                                                        \
-    auto try_result_ = (expression);                        \
+#define TRY(expression)                                           \
+  ({                                                              \
+    auto try_result_ = (expression);                              \
     if (!try_result_.ok()) return std::move(try_result_).error(); \
-    std::move(try_result_).value();                         \
+    std::move(try_result_).value();                               \
   })

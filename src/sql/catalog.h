@@ -27,11 +27,11 @@ struct SqlText {
 
 struct Column {
   std::string name;
-  data::Type type;                        // computed: known in Plan::script only
+  data::Type type;  // computed: known in Plan::script only
   bool not_null = false;
-  std::optional<SqlText> computed;        // name AS expression
-  std::optional<std::string> metadata;    // METADATA FROM 'key': offset, partition, timestamp, key, headers, topic
-  bool read_only = false;                 // METADATA ... VIRTUAL: a sink is given nulls there and writes nothing
+  std::optional<SqlText> computed;      // name AS expression
+  std::optional<std::string> metadata;  // METADATA FROM 'key': offset, partition, timestamp, key, headers, topic
+  bool read_only = false;               // METADATA ... VIRTUAL: a sink is given nulls there and writes nothing
   SourceLocation where;
 };
 
@@ -82,8 +82,8 @@ struct Script {
   std::string text;
   std::vector<Table> tables;
   std::vector<View> views;
-  std::vector<Insert> inserts;   // all of a file run as one job over shared sources, as one STATEMENT SET
-  Options settings;              // pipeline.name, execution.checkpointing.interval, errors.topic, ...
+  std::vector<Insert> inserts;  // all of a file run as one job over shared sources, as one STATEMENT SET
+  Options settings;             // pipeline.name, execution.checkpointing.interval, errors.topic, ...
 
   const Table* FindTable(const std::string& name) const;
 };

@@ -24,7 +24,8 @@ class ScriptParser {
     while (!cursor_.AtEnd()) {
       if (cursor_.Accept(";")) continue;
       if (++statements > kStatementsMax)
-        return Error(ErrorCode::kLimitExceeded, "a script has at most " + std::to_string(kStatementsMax) + " statements")
+        return Error(ErrorCode::kLimitExceeded,
+                     "a script has at most " + std::to_string(kStatementsMax) + " statements")
             .At(cursor_.Here());
       TRY(Statement());
     }
@@ -58,8 +59,8 @@ class ScriptParser {
       return InvalidArgument("a query alone has no place to send its rows")
           .At(where)
           .Remedy("write INSERT INTO a table WITH ('connector' = 'print') before it");
-    for (const char* word : {"DROP", "ALTER", "USE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "LOAD", "UNLOAD", "ADD", "RESET",
-                             "TRUNCATE", "UPDATE", "DELETE", "ANALYZE", "CALL"})
+    for (const char* word : {"DROP", "ALTER", "USE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "LOAD", "UNLOAD", "ADD",
+                             "RESET", "TRUNCATE", "UPDATE", "DELETE", "ANALYZE", "CALL"})
       if (first.Is(word))
         return Unsupported(ToUpper(first.text) + " is not a statement of a streaming job")
             .At(where)
@@ -94,7 +95,8 @@ class ScriptParser {
     if (cursor_.Peek().kind == Token::Kind::kString) {
       key = cursor_.Next().text;
     } else {
-      while (!cursor_.Peek().IsSymbol("=") && !cursor_.AtEnd() && !cursor_.Peek().IsSymbol(";")) key += cursor_.Next().text;
+      while (!cursor_.Peek().IsSymbol("=") && !cursor_.AtEnd() && !cursor_.Peek().IsSymbol(";"))
+        key += cursor_.Next().text;
       if (key.empty()) return cursor_.Expected("a setting, as in SET 'pipeline.name' = 'clicks'");
     }
     TRY(cursor_.Expect("="));
@@ -122,13 +124,16 @@ class ScriptParser {
       // Java functions can't run here. The one that Nexmark brings along is built in under its name.
       const SourceLocation at = cursor_.Here();
       if (TRY(cursor_.ExpectIdentifier("the function's name")) != "count_char")
-        return Unsupported("user-defined functions are not supported").At(at).Remedy("use the built-in functions (docs/sql.md)");
+        return Unsupported("user-defined functions are not supported")
+            .At(at)
+            .Remedy("use the built-in functions (docs/sql.md)");
       while (!cursor_.AtEnd() && !cursor_.Peek().IsSymbol(";")) cursor_.Next();
       return EndStatement();
     }
     for (const char* word : {"SYSTEM", "CATALOG", "DATABASE", "MODEL", "CONNECTION"})
       if (cursor_.Peek().Is(word))
-        return Unsupported("CREATE " + ToUpper(cursor_.Peek().text) + " is not supported").At(where)
+        return Unsupported("CREATE " + ToUpper(cursor_.Peek().text) + " is not supported")
+            .At(where)
             .Remedy("use CREATE TABLE, CREATE VIEW and the built-in functions");
     return cursor_.Expected("TABLE or VIEW");
   }
@@ -150,8 +155,10 @@ class ScriptParser {
     for (const Table& table : out_->tables)
       if (clash(table.name)) {
         if (if_not_exists) *skip = true;
-        else return InvalidArgument(name + " is there already, from line " + std::to_string(table.where.line)).At(where)
-            .Remedy("rename one of them");
+        else
+          return InvalidArgument(name + " is there already, from line " + std::to_string(table.where.line))
+              .At(where)
+              .Remedy("rename one of them");
       }
     for (const View& view : out_->views)
       if (clash(view.name))
@@ -178,19 +185,24 @@ class ScriptParser {
       table.partitioned_by = TRY(ColumnList(table, "PARTITIONED BY"));
     }
     if (cursor_.Peek().Is("DISTRIBUTED"))
-      return Unsupported("DISTRIBUTED BY is not supported").At(cursor_.Here()).Remedy("leave it out; the connector's options choose the key");
+      return Unsupported("DISTRIBUTED BY is not supported")
+          .At(cursor_.Here())
+          .Remedy("leave it out; the connector's options choose the key");
     if (!cursor_.Accept("WITH"))
-      return InvalidArgument("expected WITH ('connector' = '...') for table " + table.name + ", found " + cursor_.Peek().Describe())
+      return InvalidArgument("expected WITH ('connector' = '...') for table " + table.name + ", found " +
+                             cursor_.Peek().Describe())
           .At(cursor_.Here());
     TRY(TableOptions(&table));
     if (cursor_.Peek().Is("LIKE"))
       return Unsupported("LIKE is not supported").At(cursor_.Here()).Remedy("write the columns out");
     const bool has_query = cursor_.Accept("AS");
     if (!has_query && table.columns.empty())
-      return InvalidArgument("table " + table.name + " has no columns").At(table.where)
+      return InvalidArgument("table " + table.name + " has no columns")
+          .At(table.where)
           .Remedy("list them in parentheses after the name, or add AS SELECT ...");
     if (has_query && !table.columns.empty())
-      return Unsupported("a column list together with AS SELECT is not supported").At(table.where)
+      return Unsupported("a column list together with AS SELECT is not supported")
+          .At(table.where)
           .Remedy("leave the columns out, or create the table and write INSERT INTO");
     tailrace::sql::Insert insert{table.name, table.where, {}, {}};
     if (has_query) insert.query = TRY(QueryText());
@@ -204,7 +216,8 @@ class ScriptParser {
 
   Status TableElement(Table* table) {
     if (table->columns.size() >= kColumnsMax)
-      return Error(ErrorCode::kLimitExceeded, "a table has at most " + std::to_string(kColumnsMax) + " columns").At(cursor_.Here());
+      return Error(ErrorCode::kLimitExceeded, "a table has at most " + std::to_string(kColumnsMax) + " columns")
+          .At(cursor_.Here());
     const SourceLocation where = cursor_.Here();
     const Token& token = cursor_.Peek();
     const Token& next = cursor_.Peek(1);
@@ -216,7 +229,8 @@ class ScriptParser {
       Watermark watermark;
       watermark.column = TRY(cursor_.ExpectIdentifier("the time column"));
       if (cursor_.Peek().IsSymbol("."))
-        return Unsupported("a watermark on a nested field is not supported").At(where)
+        return Unsupported("a watermark on a nested field is not supported")
+            .At(where)
             .Remedy("add a computed column, as in ts AS " + watermark.column + ".field, and use that");
       TRY(cursor_.Expect("AS"));
       watermark.expression = TRY(Expression("the watermark's expression"));
@@ -263,11 +277,15 @@ class ScriptParser {
     check.name = name.empty() ? "check " + std::to_string(table->checks.size() + 1) : std::move(name);
     for (const Check& other : table->checks)
       if (other.name == check.name)
-        return InvalidArgument("constraint " + check.name + " is there twice").At(cursor_.Here()).Remedy("rename one of them");
+        return InvalidArgument("constraint " + check.name + " is there twice")
+            .At(cursor_.Here())
+            .Remedy("rename one of them");
     check.condition = TRY(Expression("a condition"));
     TRY(cursor_.Expect(")"));
     if (cursor_.Peek().Is("NOT") && cursor_.Peek(1).Is("ENFORCED"))
-      return Unsupported("CHECK ... NOT ENFORCED does nothing").At(cursor_.Here()).Remedy("remove the check or NOT ENFORCED");
+      return Unsupported("CHECK ... NOT ENFORCED does nothing")
+          .At(cursor_.Here())
+          .Remedy("remove the check or NOT ENFORCED");
     cursor_.Accept("ENFORCED");
     table->checks.push_back(std::move(check));
     return {};
@@ -279,7 +297,8 @@ class ScriptParser {
     column.name = TRY(cursor_.ExpectIdentifier("a column, WATERMARK, PRIMARY KEY, CONSTRAINT or CHECK"));
     for (const Column& other : table->columns)
       if (ToLower(other.name) == ToLower(column.name))
-        return InvalidArgument("column " + column.name + " is there already, from line " + std::to_string(other.where.line))
+        return InvalidArgument("column " + column.name + " is there already, from line " +
+                               std::to_string(other.where.line))
             .At(column.where)
             .Remedy("rename one of them");
     if (cursor_.Accept("AS")) {
@@ -296,7 +315,8 @@ class ScriptParser {
         TRY(cursor_.ExpectString("the comment, a string"));
       } else if (!column.computed && cursor_.Accept("METADATA")) {
         column.metadata = column.name;
-        if (cursor_.Accept("FROM")) column.metadata = TRY(cursor_.ExpectString("the metadata key, as in METADATA FROM 'offset'"));
+        if (cursor_.Accept("FROM"))
+          column.metadata = TRY(cursor_.ExpectString("the metadata key, as in METADATA FROM 'offset'"));
         column.read_only = cursor_.Accept("VIRTUAL");
       } else if (cursor_.AcceptAll({"PRIMARY", "KEY"})) {
         if (!table->primary_key.empty()) return InvalidArgument("a table has one primary key only").At(where);
@@ -327,7 +347,8 @@ class ScriptParser {
     std::vector<std::string> names;
     do {
       if (names.size() >= kColumnsMax)
-        return Error(ErrorCode::kLimitExceeded, "a list has at most " + std::to_string(kColumnsMax) + " names").At(cursor_.Here());
+        return Error(ErrorCode::kLimitExceeded, "a list has at most " + std::to_string(kColumnsMax) + " names")
+            .At(cursor_.Here());
       names.push_back(TRY(cursor_.ExpectIdentifier("the name of a column")));
     } while (cursor_.Accept(","));
     TRY(cursor_.Expect(")"));
@@ -354,7 +375,8 @@ class ScriptParser {
     if (table.watermark)
       TRY(CheckColumn(table, table.watermark->column, table.watermark->expression.where, "WATERMARK"));
     if (!table.options.contains("connector"))
-      return InvalidArgument("table " + table.name + " has no 'connector' option").At(table.where)
+      return InvalidArgument("table " + table.name + " has no 'connector' option")
+          .At(table.where)
           .Remedy("add WITH ('connector' = 'kafka', ...)");
     return {};
   }
@@ -390,7 +412,9 @@ class ScriptParser {
   Status Insert() {
     cursor_.Next();
     if (cursor_.Peek().Is("OVERWRITE"))
-      return Unsupported("INSERT OVERWRITE is not supported: a stream only adds").At(cursor_.Here()).Remedy("use INSERT INTO");
+      return Unsupported("INSERT OVERWRITE is not supported: a stream only adds")
+          .At(cursor_.Here())
+          .Remedy("use INSERT INTO");
     TRY(cursor_.Expect("INTO"));
     tailrace::sql::Insert insert;
     insert.where = cursor_.Here();
@@ -399,14 +423,19 @@ class ScriptParser {
     if (!table) {
       std::string known;
       for (const Table& other : out_->tables) known += (known.empty() ? "" : ", ") + other.name;
-      if (std::any_of(out_->views.begin(), out_->views.end(), [&](const View& view) { return view.name == insert.target; }))
-        return InvalidArgument(insert.target + " is a view and takes no rows").At(insert.where).Remedy("insert into a table");
+      if (std::any_of(out_->views.begin(), out_->views.end(),
+                      [&](const View& view) { return view.name == insert.target; }))
+        return InvalidArgument(insert.target + " is a view and takes no rows")
+            .At(insert.where)
+            .Remedy("insert into a table");
       return InvalidArgument("table \"" + insert.target + "\" does not exist (" +
                              (known.empty() ? "the file creates none before this line" : "there are: " + known) + ")")
           .At(insert.where);
     }
     if (cursor_.Peek().Is("PARTITION"))
-      return Unsupported("INSERT INTO ... PARTITION is not supported").At(cursor_.Here()).Remedy("select the partition's columns");
+      return Unsupported("INSERT INTO ... PARTITION is not supported")
+          .At(cursor_.Here())
+          .Remedy("select the partition's columns");
     if (cursor_.Peek().IsSymbol("(") && !cursor_.Peek(1).Is("SELECT") && !cursor_.Peek(1).Is("WITH") &&
         !cursor_.Peek(1).IsSymbol("(")) {
       insert.columns = TRY(ColumnList(*table, "INSERT INTO"));
@@ -435,9 +464,10 @@ class ScriptParser {
     const Token first = cursor_.Peek();
     size_t end = first.begin;
     int depth = 0;
-    for (;; ) {
+    for (;;) {
       const Token& token = cursor_.Peek();
-      if (token.kind == Token::Kind::kEnd || token.IsSymbol(";")) return cursor_.Expected("')' of the table's definition");
+      if (token.kind == Token::Kind::kEnd || token.IsSymbol(";"))
+        return cursor_.Expected("')' of the table's definition");
       if (token.IsSymbol("(") || token.IsSymbol("[") || token.IsSymbol("{")) depth++;
       if (token.IsSymbol(")") || token.IsSymbol("]") || token.IsSymbol("}")) {
         if (depth == 0) break;
@@ -512,7 +542,8 @@ Result<std::string> SubstituteVariables(const std::string& file, const std::stri
     } else if (dash != std::string::npos) {
       out += fallback;
     } else {
-      return InvalidArgument("variable " + name + " is not set").At(source.At(i))
+      return InvalidArgument("variable " + name + " is not set")
+          .At(source.At(i))
           .Remedy("set " + name + ", or write ${" + name + ":-default}");
     }
     i = close;

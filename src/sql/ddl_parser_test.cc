@@ -112,7 +112,8 @@ END
 TEST(DdlParser, ErrorsSayWhereAndWhat) {
   EXPECT_EQ(ErrorOf("CREATE TABLE t (a INT b INT) WITH ('connector'='print')"),
             "t.sql:1:23: expected ',' or ')' after column a, found 'b'");
-  EXPECT_EQ(ErrorOf("CREATE TABLE t (\n  a INTT\n) WITH ('connector'='print')").substr(0, 28), "t.sql:2:5: unknown type INTT");
+  EXPECT_EQ(ErrorOf("CREATE TABLE t (\n  a INTT\n) WITH ('connector'='print')").substr(0, 28),
+            "t.sql:2:5: unknown type INTT");
   EXPECT_EQ(ErrorOf("CREATE TABLE t (a UBIGINT) WITH ('connector'='print')"),
             "t.sql:1:19: type UBIGINT is not supported; use DECIMAL(20, 0)");
   EXPECT_EQ(ErrorOf("CREATE TABLE t (a INT)"),
@@ -128,7 +129,8 @@ TEST(DdlParser, ErrorsSayWhereAndWhat) {
   EXPECT_EQ(ErrorOf("SELECT 1").substr(0, 61), "t.sql:1:1: a query alone has no place to send its rows; write");
   EXPECT_EQ(ErrorOf("DROP TABLE t").substr(0, 53), "t.sql:1:1: DROP is not a statement of a streaming job");
   EXPECT_EQ(ErrorOf("SELEKT 1"), "t.sql:1:1: expected CREATE, INSERT, SET or EXECUTE STATEMENT SET, found 'SELEKT'");
-  EXPECT_EQ(ErrorOf("CREATE VIEW v AS SELECT 'open"), "t.sql:1:25: the string that starts here is not closed; close it with '");
+  EXPECT_EQ(ErrorOf("CREATE VIEW v AS SELECT 'open"),
+            "t.sql:1:25: the string that starts here is not closed; close it with '");
   EXPECT_EQ(ErrorOf("\n /* open"), "t.sql:2:2: the comment that starts here is not closed; close it with */");
   EXPECT_EQ(ErrorOf("CREATE TABLE t (a INT, A INT) WITH ('connector'='print')"),
             "t.sql:1:24: column A is there already, from line 1; rename one of them");
@@ -141,13 +143,15 @@ TEST(DdlParser, ErrorsSayWhereAndWhat) {
 TEST(DdlParser, LimitsOnDepthAndSize) {
   std::string deep;
   for (int i = 0; i < 100; i++) deep += "ARRAY<";
-  EXPECT_NE(ErrorOf("CREATE TABLE t (a " + deep + "INT) WITH ('connector'='print')").find("nest at most 32 deep"), std::string::npos);
+  EXPECT_NE(ErrorOf("CREATE TABLE t (a " + deep + "INT) WITH ('connector'='print')").find("nest at most 32 deep"),
+            std::string::npos);
   EXPECT_NE(ErrorOf(std::string(5 << 20, ' ')).find("bytes; at most"), std::string::npos);
 }
 
 TEST(SubstituteVariables, ReplacesOutsideComments) {
   const std::map<std::string, std::string> variables{{"TOPIC", "clicks"}};
-  const auto text = SubstituteVariables("t.sql", "-- ${NOT_SET} it's\n'topic' = '${TOPIC}-${X:-dev}' /* ${Y} */", variables);
+  const auto text =
+      SubstituteVariables("t.sql", "-- ${NOT_SET} it's\n'topic' = '${TOPIC}-${X:-dev}' /* ${Y} */", variables);
   ASSERT_TRUE(text.ok());
   EXPECT_EQ(*text, "-- ${NOT_SET} it's\n'topic' = 'clicks-dev' /* ${Y} */");
   const auto missing = SubstituteVariables("t.sql", "a\n ${NOPE}", variables);

@@ -7,7 +7,11 @@ namespace tailrace::sql {
 namespace {
 
 std::string Duration(int64_t us) {
-  for (const auto& [size, unit] : {std::pair<int64_t, const char*>{86'400'000'000, "d"}, {3'600'000'000, "h"}, {60'000'000, "min"}, {1'000'000, "s"}, {1000, "ms"}})
+  for (const auto& [size, unit] : {std::pair<int64_t, const char*>{86'400'000'000, "d"},
+                                   {3'600'000'000, "h"},
+                                   {60'000'000, "min"},
+                                   {1'000'000, "s"},
+                                   {1000, "ms"}})
     if (us % size == 0) return std::to_string(us / size) + " " + unit;
   return std::to_string(us) + " us";
 }
@@ -75,13 +79,15 @@ class Explainer {
         const std::vector<std::string> expressions = node.expressions->Describe();
         for (size_t i = 0; i < expressions.size(); i++) {
           text += (i ? ", " : "") + expressions[i];
-          if (expressions[i] != node.output[i].name && expressions[i] != "\"" + node.output[i].name + "\"") text += " AS " + node.output[i].name;
+          if (expressions[i] != node.output[i].name && expressions[i] != "\"" + node.output[i].name + "\"")
+            text += " AS " + node.output[i].name;
         }
         return "Project " + text;
       }
       case Node::Kind::kWatermark: return "Watermark " + node.expressions->Describe()[0];
       case Node::Kind::kConstraint: {
-        for (const std::string& condition : node.expressions->Describe()) text += (text.empty() ? "" : ", ") + condition;
+        for (const std::string& condition : node.expressions->Describe())
+          text += (text.empty() ? "" : ", ") + condition;
         return "Constraint " + text;
       }
       case Node::Kind::kWindow: {
@@ -98,7 +104,8 @@ class Explainer {
           const Aggregate& aggregate = node.aggregates[i];
           text += i ? ", " : "";
           text += AggregateName(aggregate.kind);
-          if (!aggregate.arguments.empty()) text += std::string("(") + (aggregate.distinct ? "distinct " : "") + List(input, aggregate.arguments);
+          if (!aggregate.arguments.empty())
+            text += std::string("(") + (aggregate.distinct ? "distinct " : "") + List(input, aggregate.arguments);
           if (aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc) {
             std::string q = std::to_string(aggregate.quantile);
             while (q.back() == '0') q.pop_back();
@@ -112,7 +119,8 @@ class Explainer {
       case Node::Kind::kDeduplicate:
         text = std::string("Deduplicate ") + (node.keep_last ? "last" : "first");
         if (node.limit != 1) text += " " + std::to_string(node.limit);
-        return text + " by " + List(node.inputs[0]->output, node.keys) + ", ordered by " + Column(node.inputs[0]->output, node.order_column);
+        return text + " by " + List(node.inputs[0]->output, node.keys) + ", ordered by " +
+               Column(node.inputs[0]->output, node.order_column);
       case Node::Kind::kUnionAll: return "UnionAll";
       case Node::Kind::kSink:
         text = "Sink " + node.table->name + " (" + node.table->Get("connector", "?") + "): ";

@@ -36,9 +36,9 @@ struct Shared {
   // evaluation; empty for others.
   std::vector<std::vector<int>> paths;
   std::vector<std::vector<std::vector<int>>> reads;  // of each expression
-  std::vector<int> evaluated;       // indices of expressions without a path, in order
-  std::vector<bool> copy_strings;   // of each evaluated one: its strings may lie in a function's own memory
-  std::vector<int> used;            // columns of the input that `evaluated` read
+  std::vector<int> evaluated;                        // indices of expressions without a path, in order
+  std::vector<bool> copy_strings;  // of each evaluated one: its strings may lie in a function's own memory
+  std::vector<int> used;           // columns of the input that `evaluated` read
   std::vector<LogicalType> used_types;
   data::Schema output;
   std::vector<std::string> text;
@@ -63,10 +63,12 @@ bool FindPath(const duckdb::Expression& expression, std::vector<int>* path) {
   return true;
 }
 
-void ForEachReference(duckdb::Expression& expression, const std::function<void(duckdb::BoundReferenceExpression&)>& visit) {
+void ForEachReference(duckdb::Expression& expression,
+                      const std::function<void(duckdb::BoundReferenceExpression&)>& visit) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF)
     visit(expression.Cast<duckdb::BoundReferenceExpression>());
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { ForEachReference(child, visit); });
+  duckdb::ExpressionIterator::EnumerateChildren(expression,
+                                                [&](duckdb::Expression& child) { ForEachReference(child, visit); });
 }
 
 /// The input may hold fewer fields of a struct than the expression was bound with (field_pruning.h): references and
@@ -90,14 +92,16 @@ const data::Type* FitToInput(duckdb::Expression& expression, const data::Schema&
     if (!below || name.empty()) return nullptr;
     const int at = data::FindField(below->children, name);
     CHECK(at >= 0);
-    if (static_cast<idx_t>(at) != index) extract.bind_info = duckdb::make_uniq<duckdb::StructExtractBindData>(static_cast<idx_t>(at));
+    if (static_cast<idx_t>(at) != index)
+      extract.bind_info = duckdb::make_uniq<duckdb::StructExtractBindData>(static_cast<idx_t>(at));
     const data::Type& actual = below->children[static_cast<size_t>(at)].type;
     bool exact = false;
     const auto bound = FromDuck(expression.return_type, &exact);
     if (actual.id == TypeId::kStruct && bound.ok() && !(*bound == actual)) expression.return_type = ToDuck(actual);
     return &actual;
   }
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](duckdb::Expression& child) { FitToInput(child, input); });
+  duckdb::ExpressionIterator::EnumerateChildren(expression,
+                                                [&](duckdb::Expression& child) { FitToInput(child, input); });
   return nullptr;
 }
 
@@ -107,7 +111,8 @@ void CollectPaths(const duckdb::Expression& expression, std::vector<std::vector<
     paths->push_back(std::move(path));
     return;
   }
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) { CollectPaths(child, paths); });
+  duckdb::ExpressionIterator::EnumerateChildren(expression,
+                                                [&](const duckdb::Expression& child) { CollectPaths(child, paths); });
 }
 
 void ClearAliases(duckdb::Expression& expression) {
@@ -125,14 +130,16 @@ bool HasLocalState(const duckdb::Expression& expression) {
     found = expression.Cast<duckdb::BoundFunctionExpression>().function.init_local_state != nullptr;
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST)
     found = expression.Cast<duckdb::BoundCastExpression>().bound_cast.init_local_state != nullptr;
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) { found |= HasLocalState(child); });
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](const duckdb::Expression& child) { found |= HasLocalState(child); });
   return found;
 }
 
 uint64_t Words(uint64_t rows) { return (rows + 63) / 64; }
 
 /// Both valid; kept by `owners`.
-uint64_t* AndValidity(const uint64_t* a, const uint64_t* b, uint64_t rows, std::vector<std::shared_ptr<const void>>* owners) {
+uint64_t* AndValidity(const uint64_t* a, const uint64_t* b, uint64_t rows,
+                      std::vector<std::shared_ptr<const void>>* owners) {
   std::shared_ptr<uint64_t[]> bits(new uint64_t[Words(rows)]);
   for (uint64_t i = 0; i < Words(rows); i++) bits[i] = a[i] & b[i];
   uint64_t* out = bits.get();
@@ -141,7 +148,8 @@ uint64_t* AndValidity(const uint64_t* a, const uint64_t* b, uint64_t rows, std::
 }
 
 /// Field `index` of a struct column; null where the struct is.
-data::Column FieldOf(const data::Column& column, int index, uint64_t rows, std::vector<std::shared_ptr<const void>>* owners) {
+data::Column FieldOf(const data::Column& column, int index, uint64_t rows,
+                     std::vector<std::shared_ptr<const void>>* owners) {
   data::Column field = column.children[static_cast<size_t>(index)];
   if (!column.validity) return field;
   field.validity = field.validity ? AndValidity(field.validity, column.validity, rows, owners) : column.validity;
@@ -149,7 +157,8 @@ data::Column FieldOf(const data::Column& column, int index, uint64_t rows, std::
 }
 
 /// Points `vector` at the column's arrays. DuckDB wants the fields of a null struct to be null too.
-void PointAt(Vector& vector, const data::Column& column, uint64_t rows, std::vector<std::shared_ptr<const void>>* owners) {
+void PointAt(Vector& vector, const data::Column& column, uint64_t rows,
+             std::vector<std::shared_ptr<const void>>* owners) {
   if (vector.GetVectorType() != duckdb::VectorType::FLAT_VECTOR) vector.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
   if (column.type.id == TypeId::kStruct) {
     auto& entries = duckdb::StructVector::GetEntries(vector);
@@ -159,7 +168,8 @@ void PointAt(Vector& vector, const data::Column& column, uint64_t rows, std::vec
     FlatVector::SetData(vector, static_cast<duckdb::data_ptr_t>(column.data));
     if (column.type.id == TypeId::kList || column.type.id == TypeId::kMap) {
       duckdb::ListVector::SetListSize(vector, column.list_size);
-      if (column.list_size > 0) PointAt(duckdb::ListVector::GetEntry(vector), column.children[0], column.list_size, owners);
+      if (column.list_size > 0)
+        PointAt(duckdb::ListVector::GetEntry(vector), column.children[0], column.list_size, owners);
     }
   }
   FlatVector::SetValidity(vector, duckdb::ValidityMask(column.validity, rows));
@@ -229,9 +239,7 @@ class DuckExpressions final : public Expressions {
     const Batch good = data::Gather(in, rest.data(), static_cast<uint32_t>(rest.size()), arena);
     try {
       Run(good, out);
-    } catch (const std::exception& exception) {
-      return Broken(exception);
-    }
+    } catch (const std::exception& exception) { return Broken(exception); }
     failed->insert(failed->end(), found.begin(), found.end());
     return {};
   }
@@ -252,9 +260,7 @@ class DuckExpressions final : public Expressions {
     uint32_t count = 0;
     try {
       count = RunSelect(good, selection);
-    } catch (const std::exception& exception) {
-      return Broken(exception);
-    }
+    } catch (const std::exception& exception) { return Broken(exception); }
     for (uint32_t i = 0; i < count; i++) selection[i] = rest[selection[i]];
     failed->insert(failed->end(), found.begin(), found.end());
     return count;
@@ -310,7 +316,9 @@ class DuckExpressions final : public Expressions {
     for (int e : shared_->evaluated) {
       block->caches.emplace_back(allocator, shared_->expressions[static_cast<size_t>(e)]->return_type);
       block->vectors.push_back(std::make_unique<Vector>(block->caches.back()));
-      block->arrays.push_back(IsNested(shared_->output[static_cast<size_t>(e)].type) ? nullptr : FlatVector::GetData(*block->vectors.back()));
+      block->arrays.push_back(IsNested(shared_->output[static_cast<size_t>(e)].type)
+                                  ? nullptr
+                                  : FlatVector::GetData(*block->vectors.back()));
       block->copies.emplace_back();
     }
     if (blocks_.size() < kBlocksMax) blocks_.push_back(block);
@@ -335,7 +343,8 @@ class DuckExpressions final : public Expressions {
       out->columns[e] = *column;
     }
     if (shared_->evaluated.empty() || in.rows == 0) {
-      for (int e : shared_->evaluated) out->columns[static_cast<size_t>(e)] = data::Column{shared_->output[static_cast<size_t>(e)].type};
+      for (int e : shared_->evaluated)
+        out->columns[static_cast<size_t>(e)] = data::Column{shared_->output[static_cast<size_t>(e)].type};
       return;
     }
     Point(in, &out->owners);
@@ -355,8 +364,8 @@ class DuckExpressions final : public Expressions {
       }
       // A flat result that is not in its own array refers to memory of the input or of the executor, and the next batch
       // overwrites the latter. (Strings keep their heap alive; only the array is copied.)
-      const bool borrowed = vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR &&
-                            FlatVector::GetData(vector) != block->arrays[i];
+      const bool borrowed =
+          vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR && FlatVector::GetData(vector) != block->arrays[i];
       vector.Flatten(in.rows);
       out->columns[e] = ColumnOf(vector, type);
       if (borrowed) {
@@ -371,7 +380,8 @@ class DuckExpressions final : public Expressions {
   static void CopyStrings(data::Column* column, uint32_t rows, data::Arena* arena) {
     auto* strings = column->Values<data::StringRef>();
     for (uint32_t row = 0; row < rows; row++)
-      if (column->IsValid(row) && strings[row].size() > data::StringRef::kInlined) strings[row] = arena->Copy(strings[row].view());
+      if (column->IsValid(row) && strings[row].size() > data::StringRef::kInlined)
+        strings[row] = arena->Copy(strings[row].view());
   }
 
   uint32_t RunSelect(const Batch& in, uint32_t* selection) {
@@ -426,8 +436,10 @@ class DuckExpressions final : public Expressions {
 
   /// Sorts the failures, one a row, and returns the other rows.
   static std::vector<uint32_t> Rest(uint32_t rows, std::vector<Failure>* failures) {
-    std::stable_sort(failures->begin(), failures->end(), [](const Failure& a, const Failure& b) { return a.row < b.row; });
-    failures->erase(std::unique(failures->begin(), failures->end(), [](const Failure& a, const Failure& b) { return a.row == b.row; }),
+    std::stable_sort(failures->begin(), failures->end(),
+                     [](const Failure& a, const Failure& b) { return a.row < b.row; });
+    failures->erase(std::unique(failures->begin(), failures->end(),
+                                [](const Failure& a, const Failure& b) { return a.row == b.row; }),
                     failures->end());
     std::vector<uint32_t> rest;
     size_t next = 0;

@@ -34,7 +34,8 @@ struct Bound {
 
 Bound Bind(const std::string& query) {
   Bound bound;
-  Result<Script> script = ParseScript("t.sql", std::string(kSource) + "CREATE TABLE o WITH ('connector' = 'print') AS " + query + ";");
+  Result<Script> script =
+      ParseScript("t.sql", std::string(kSource) + "CREATE TABLE o WITH ('connector' = 'print') AS " + query + ";");
   EXPECT_TRUE(script.ok()) << script.error().ToString();
   Result<Plan> plan = MakePlan(std::make_shared<const Script>(std::move(script).value()));
   EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().ToString());
@@ -91,7 +92,14 @@ class RandomRows {
 
  private:
   std::string Word() {
-    static const char* const kWords[] = {"", "a", "click", "page_view", "über", "it's", "a rather long string, more than twelve", "/shop/item/12345678901234"};
+    static const char* const kWords[] = {"",
+                                         "a",
+                                         "click",
+                                         "page_view",
+                                         "über",
+                                         "it's",
+                                         "a rather long string, more than twelve",
+                                         "/shop/item/12345678901234"};
     std::string word = kWords[random_.Below(8)];
     if (random_.Below(3) == 0) word += std::to_string(random_.Below(1000));
     return word;
@@ -185,7 +193,8 @@ class RandomRows {
           break;
         }
         case TypeId::kStruct:
-          for (size_t i = 0; i < fields.size(); i++) out += (i ? ", '" : "{'") + type.children[i].name + "': " + fields[i][row];
+          for (size_t i = 0; i < fields.size(); i++)
+            out += (i ? ", '" : "{'") + type.children[i].name + "': " + fields[i][row];
           out += "}";
           break;
         case TypeId::kList: {
@@ -230,7 +239,8 @@ duckdb::Value ToValue(const data::Column& column, uint64_t row) {
         case 2: return duckdb::Value::DECIMAL(column.Values<int16_t>()[row], column.type.width, column.type.scale);
         case 4: return duckdb::Value::DECIMAL(column.Values<int32_t>()[row], column.type.width, column.type.scale);
         case 8: return duckdb::Value::DECIMAL(column.Values<int64_t>()[row], column.type.width, column.type.scale);
-        default: return duckdb::Value::DECIMAL(column.Values<duckdb::hugeint_t>()[row], column.type.width, column.type.scale);
+        default:
+          return duckdb::Value::DECIMAL(column.Values<duckdb::hugeint_t>()[row], column.type.width, column.type.scale);
       }
     case TypeId::kVarchar: return duckdb::Value(std::string(column.Values<data::StringRef>()[row].view()));
     case TypeId::kBlob: {
@@ -286,17 +296,17 @@ class ExpressionsTest : public testing::Test {
     connection_ = std::make_unique<duckdb::Connection>(database_);
     Sql("SET TimeZone = 'UTC'");
     Sql("SET integer_division = true");
-    Sql("CREATE TABLE t (b BOOLEAN, i INT, n BIGINT, d DOUBLE, c DECIMAL(12, 2), h DECIMAL(30, 4), s VARCHAR, l VARCHAR, day DATE, "
-        "ts TIMESTAMP, tz TIMESTAMPTZ, r STRUCT(x INT, y VARCHAR, z STRUCT(w DOUBLE)), a INT[], m MAP(VARCHAR, INT), u UUID, bytes BLOB)");
+    Sql("CREATE TABLE t (b BOOLEAN, i INT, n BIGINT, d DOUBLE, c DECIMAL(12, 2), h DECIMAL(30, 4), s VARCHAR, l "
+        "VARCHAR, day DATE, "
+        "ts TIMESTAMP, tz TIMESTAMPTZ, r STRUCT(x INT, y VARCHAR, z STRUCT(w DOUBLE)), a INT[], m MAP(VARCHAR, INT), u "
+        "UUID, bytes BLOB)");
   }
   duckdb::unique_ptr<duckdb::MaterializedQueryResult> Sql(const std::string& text) {
     auto result = connection_->Query(text);
     EXPECT_FALSE(result->HasError()) << result->GetError();
     return result;
   }
-  static data::Schema AllColumns() {
-    return ParseScript("t.sql", kSource)->tables[0].schema();
-  }
+  static data::Schema AllColumns() { return ParseScript("t.sql", kSource)->tables[0].schema(); }
   /// Only the columns and fields that the scan reads.
   static Batch Narrow(const Batch& all, const Node& scan) {
     Batch batch = all;
@@ -330,7 +340,8 @@ class ExpressionsTest : public testing::Test {
     std::vector<std::vector<std::string>> out;
     for (size_t row = 0; row < result->RowCount(); row++) {
       out.emplace_back();
-      for (size_t column = 0; column < result->ColumnCount(); column++) out.back().push_back(Text(result->GetValue(column, row)));
+      for (size_t column = 0; column < result->ColumnCount(); column++)
+        out.back().push_back(Text(result->GetValue(column, row)));
     }
     return out;
   }
@@ -341,18 +352,25 @@ class ExpressionsTest : public testing::Test {
 
 constexpr const char* kProjections[] = {
     "i + 1, n / 7, n % 7, -d, abs(i), c * 2, c + h, h - 1.5, d / 3, round(d, 1), i::DOUBLE / 3",
-    "s || l, upper(s), length(l), substr(l, 3, 5), s LIKE '%a%', regexp_matches(l, '[0-9]+'), concat(s, '-', i), replace(s, 'a', 'bb')",
-    "CASE WHEN i > 0 THEN s WHEN i < -500 THEN l ELSE 'x' END, coalesce(s, l, 'none'), nullif(i, 5), i IN (1, 2, 3, 500), i BETWEEN 0 AND 9",
+    "s || l, upper(s), length(l), substr(l, 3, 5), s LIKE '%a%', regexp_matches(l, '[0-9]+'), concat(s, '-', i), "
+    "replace(s, 'a', 'bb')",
+    "CASE WHEN i > 0 THEN s WHEN i < -500 THEN l ELSE 'x' END, coalesce(s, l, 'none'), nullif(i, 5), i IN (1, 2, 3, "
+    "500), i BETWEEN 0 AND 9",
     "b AND i > 0, b OR d > 1, NOT b, s IS NULL, i IS DISTINCT FROM 3, s = l, s < l, greatest(i, 3), least(n, 8)",
-    "day + INTERVAL '1' DAY, ts - INTERVAL '5' SECOND, date_trunc('hour', ts), extract(minute FROM tz), ts::DATE, strftime(ts, '%Y-%m'), "
+    "day + INTERVAL '1' DAY, ts - INTERVAL '5' SECOND, date_trunc('hour', ts), extract(minute FROM tz), ts::DATE, "
+    "strftime(ts, '%Y-%m'), "
     "tz + INTERVAL '2' HOUR, epoch_ms(tz), tz::TIMESTAMP, CAST(ts AS TIMESTAMPTZ), date_trunc('day', tz)",
     "r.x, r.y, r.z.w, r.z, r, r.x + 1, upper(r.y), {'p': i, 'q': s}, struct_pack(k := r, v := upper(l))",
-    "a, a[1], len(a), list_sum(a), list_transform(a, lambda e: e + 1), [i, i + 1], list_concat(a, [1]), m, m['a'], map_keys(m), cardinality(m)",
-    "u, u::VARCHAR, bytes, octet_length(bytes), CAST(i AS VARCHAR), CAST(n AS DECIMAL(20, 3)), TRY_CAST(s AS INT), TRY_CAST(l AS DATE)",
-    "md5(s), to_json({'a': i, 'b': s, 'c': a}), json_extract_string(json_object('k', s), '$.k'), hash(i) IS NULL, 5, 'constant', NULL, NULL::DATE",
+    "a, a[1], len(a), list_sum(a), list_transform(a, lambda e: e + 1), [i, i + 1], list_concat(a, [1]), m, m['a'], "
+    "map_keys(m), cardinality(m)",
+    "u, u::VARCHAR, bytes, octet_length(bytes), CAST(i AS VARCHAR), CAST(n AS DECIMAL(20, 3)), TRY_CAST(s AS INT), "
+    "TRY_CAST(l AS DATE)",
+    "md5(s), to_json({'a': i, 'b': s, 'c': a}), json_extract_string(json_object('k', s), '$.k'), hash(i) IS NULL, 5, "
+    "'constant', NULL, NULL::DATE",
     "i, i, s, s, c, ts",
     "sqrt(abs(d)), power(i, 2), floor(d), ceil(c), sign(h), bit_count(n), xor(i, 3), trunc(d)",
-    "split_part(l, '/', 2), string_split(l, ' '), array_to_string(a, ','), contains(l, 'item'), trim(s), lower(upper(trim(l))), reverse(l)",
+    "split_part(l, '/', 2), string_split(l, ' '), array_to_string(a, ','), contains(l, 'item'), trim(s), "
+    "lower(upper(trim(l))), reverse(l)",
 };
 
 TEST_F(ExpressionsTest, EqualDuckDbOverATable) {
@@ -375,7 +393,8 @@ TEST_F(ExpressionsTest, EqualDuckDbOverATable) {
                                  item += *c;
                                }
                                return named;
-                             }()) + " FROM t");
+                             }()) +
+                             " FROM t");
     ASSERT_NE(bound.expressions, nullptr);
     Chain expressions(bound);
     for (uint32_t rows : {1u, 64u, 100u, 2048u}) {
@@ -405,7 +424,8 @@ TEST_F(ExpressionsTest, EqualDuckDbOverATable) {
 
 TEST_F(ExpressionsTest, SelectsTheSameRows) {
   const data::Schema all = AllColumns();
-  for (const char* condition : {"i > 100", "b", "s LIKE '%a%' AND d < 10", "i % 7 = 0 OR l IS NULL", "r.x > 5", "len(a) = 2 AND NOT b", "c > 10.5 AND ts > TIMESTAMP '2023-11-01'"}) {
+  for (const char* condition : {"i > 100", "b", "s LIKE '%a%' AND d < 10", "i % 7 = 0 OR l IS NULL", "r.x > 5",
+                                "len(a) = 2 AND NOT b", "c > 10.5 AND ts > TIMESTAMP '2023-11-01'"}) {
     const Bound bound = Bind(std::string("SELECT i FROM t WHERE ") + condition);
     NodePtr filter = bound.node;
     while (filter->kind != Node::Kind::kFilter) filter = filter->inputs[0];
@@ -422,7 +442,8 @@ TEST_F(ExpressionsTest, SelectsTheSameRows) {
       ASSERT_TRUE(i == 0 || selection[i] > selection[i - 1]);
       chosen[selection[i]] = "true";
     }
-    for (uint32_t row = 0; row < in.rows; row++) ASSERT_EQ(chosen[row], expected[row][0]) << condition << " row " << row;
+    for (uint32_t row = 0; row < in.rows; row++)
+      ASSERT_EQ(chosen[row], expected[row][0]) << condition << " row " << row;
   }
 }
 
@@ -432,12 +453,15 @@ TEST_F(ExpressionsTest, RowsThatThrowFailAlone) {
   auto arena = std::make_shared<data::Arena>();
   Batch in;
   in.rows = 2048;
-  for (const data::Field& field : bound.node->inputs[0]->output) in.columns.push_back(data::AllocateColumn(*arena, field.type, in.rows));
-  const int s_at = data::FindField(bound.node->inputs[0]->output, "s"), i_at = data::FindField(bound.node->inputs[0]->output, "i");
+  for (const data::Field& field : bound.node->inputs[0]->output)
+    in.columns.push_back(data::AllocateColumn(*arena, field.type, in.rows));
+  const int s_at = data::FindField(bound.node->inputs[0]->output, "s"),
+            i_at = data::FindField(bound.node->inputs[0]->output, "i");
   std::vector<uint32_t> bad{0, 5, 6, 700, 2047};
   for (uint32_t row = 0; row < in.rows; row++) {
     const bool is_bad = std::find(bad.begin(), bad.end(), row) != bad.end();
-    in.columns[static_cast<size_t>(s_at)].Values<data::StringRef>()[row] = arena->Copy(is_bad ? "x" + std::to_string(row) : std::to_string(row * 2));
+    in.columns[static_cast<size_t>(s_at)].Values<data::StringRef>()[row] =
+        arena->Copy(is_bad ? "x" + std::to_string(row) : std::to_string(row * 2));
     in.columns[static_cast<size_t>(i_at)].Values<int32_t>()[row] = static_cast<int32_t>(row);
   }
   in.owners.push_back(arena);
@@ -450,7 +474,8 @@ TEST_F(ExpressionsTest, RowsThatThrowFailAlone) {
   ASSERT_EQ(out.rows, 2043u);
   for (uint32_t row = 0; row < out.rows; row++) {
     ASSERT_EQ(out.columns[1].Values<int32_t>()[row], out.columns[0].Values<int32_t>()[row] * 2);
-    ASSERT_EQ(out.columns[2].Values<data::StringRef>()[row].view(), std::to_string(out.columns[1].Values<int32_t>()[row]));
+    ASSERT_EQ(out.columns[2].Values<data::StringRef>()[row].view(),
+              std::to_string(out.columns[1].Values<int32_t>()[row]));
   }
 }
 
@@ -468,7 +493,9 @@ TEST_F(ExpressionsTest, PlainColumnsAreNotCopiedAndUnreadFieldsNotDecoded) {
 }
 
 TEST_F(ExpressionsTest, TimeOfEvaluationMovesOn) {
-  const Bound bound = Bind("SELECT i, CURRENT_TIMESTAMP AS a, now() AS b, localtimestamp AS c, proctime() AS d, current_date AS e, unix_timestamp() AS f FROM t");
+  const Bound bound = Bind(
+      "SELECT i, CURRENT_TIMESTAMP AS a, now() AS b, localtimestamp AS c, proctime() AS d, current_date AS e, "
+      "unix_timestamp() AS f FROM t");
   auto expressions = bound.expressions->Clone();
   RandomRows random(3, 10, AllColumns());
   Batch in = Narrow(random.batch, *bound.scan), first, second;
@@ -494,7 +521,8 @@ TEST_F(ExpressionsTest, RandomDiffersByRowAndUuidToo) {
 }
 
 TEST_F(ExpressionsTest, ClonesWorkOnThreadsOfTheirOwn) {
-  const Bound bound = Bind("SELECT upper(s) AS a, i * 2 AS b, json_extract_string(json_object('k', l), '$.k') AS c FROM t");
+  const Bound bound =
+      Bind("SELECT upper(s) AS a, i * 2 AS b, json_extract_string(json_object('k', l), '$.k') AS c FROM t");
   RandomRows random(11, 2048, AllColumns());
   const Batch in = Narrow(random.batch, *bound.scan);
   auto run = [&](std::vector<std::string>* texts) {
@@ -504,7 +532,8 @@ TEST_F(ExpressionsTest, ClonesWorkOnThreadsOfTheirOwn) {
       std::vector<Expressions::Failure> failed;
       ASSERT_TRUE(mine->Evaluate(in, &out, &failed).ok());
       texts->clear();
-      for (uint32_t row = 0; row < out.rows; row++) texts->push_back(Text(out.columns[0], row) + Text(out.columns[1], row) + Text(out.columns[2], row));
+      for (uint32_t row = 0; row < out.rows; row++)
+        texts->push_back(Text(out.columns[0], row) + Text(out.columns[1], row) + Text(out.columns[2], row));
     }
   };
   std::vector<std::string> a, b;

@@ -77,22 +77,22 @@ class Analysis {
         for (size_t i = 0; i < reads.size(); i++) {
           // A plain column or field hands on what is read of it; anything else reads all it refers to.
           const bool plain = IsPlainPath(*node.expressions, i);
-          for (const std::vector<int>& path : reads[i]) AddPath(&Of(node.inputs[0]), path, plain ? mine[i] : Need::Whole());
+          for (const std::vector<int>& path : reads[i])
+            AddPath(&Of(node.inputs[0]), path, plain ? mine[i] : Need::Whole());
         }
         return;
       }
       case Node::Kind::kFilter:
       case Node::Kind::kConstraint:
-      case Node::Kind::kWatermark:
-        AddReads(node);
-        [[fallthrough]];
+      case Node::Kind::kWatermark: AddReads(node); [[fallthrough]];
       case Node::Kind::kUnionAll:
       case Node::Kind::kSink:
       case Node::Kind::kWindow:
       case Node::Kind::kDeduplicate:
         for (const NodePtr& input : node.inputs)
           for (size_t i = 0; i < Of(input).size() && i < mine.size(); i++) Of(input)[i].Add(mine[i]);
-        if (node.kind == Node::Kind::kWindow) Of(node.inputs[0])[static_cast<size_t>(node.window.time_column)].whole = true;
+        if (node.kind == Node::Kind::kWindow)
+          Of(node.inputs[0])[static_cast<size_t>(node.window.time_column)].whole = true;
         for (int key : node.keys) Of(node.inputs[0])[static_cast<size_t>(key)].whole = true;
         if (node.order_column >= 0) Of(node.inputs[0])[static_cast<size_t>(node.order_column)].whole = true;
         return;
@@ -144,7 +144,9 @@ PrunedSchemas PruneUnreadFields(const Plan& plan) {
   PrunedSchemas pruned;
   for (const auto& [table, needs] : analysis.scans()) {
     const auto& inserts = plan.script->inserts;
-    if (std::any_of(inserts.begin(), inserts.end(), [&, t = table](const Insert& insert) { return insert.target == t->name; })) continue;
+    if (std::any_of(inserts.begin(), inserts.end(),
+                    [&, t = table](const Insert& insert) { return insert.target == t->name; }))
+      continue;
     data::Schema schema = table->physical_schema();
     bool any = false;
     for (size_t i = 0; i < schema.size(); i++) any |= Prune(&schema[i].type, needs[i]);

@@ -7,8 +7,9 @@ struct SqlMacro {
   const char* body;
 };
 
-/// Flink's functions that DuckDB lacks or understands differently, as SQL. __now() is ours (front_end.cc): the wall clock
-/// once a batch, never folded into the plan. https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/table/functions/systemfunctions/
+/// Flink's functions that DuckDB lacks or understands differently, as SQL. __now() is ours (front_end.cc): the wall
+/// clock once a batch, never folded into the plan.
+/// https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/table/functions/systemfunctions/
 inline constexpr SqlMacro kFlinkFunctions[] = {
     // Time of evaluation. DuckDB's own are fixed when a query starts, and a streaming query starts once.
     {"now()", "__now()"},
@@ -25,8 +26,9 @@ inline constexpr SqlMacro kFlinkFunctions[] = {
 
     // The forms with a pattern are in query_rewriter.cc: strptime wants a constant in DuckDB's notation.
     {"to_timestamp(s)", "CAST(s AS TIMESTAMP)"},
-    {"to_timestamp_ltz(n)", "make_timestamptz(CAST(n AS BIGINT) * 1000), "
-                            "(n, p) AS make_timestamptz(CAST(n AS BIGINT) * CASE p WHEN 0 THEN 1000000 WHEN 3 THEN 1000 ELSE 1 END)"},
+    {"to_timestamp_ltz(n)",
+     "make_timestamptz(CAST(n AS BIGINT) * 1000), "
+     "(n, p) AS make_timestamptz(CAST(n AS BIGINT) * CASE p WHEN 0 THEN 1000000 WHEN 3 THEN 1000 ELSE 1 END)"},
     {"from_unixtime(n)", "strftime(make_timestamp(CAST(n AS BIGINT) * 1000000), '%Y-%m-%d %H:%M:%S')"},
     {"to_date(s)", "CAST(s AS DATE)"},
     {"__timestamp_add(unit, n, t)", "t + CAST(n AS BIGINT) * CAST('1 ' || unit AS INTERVAL)"},
@@ -43,9 +45,10 @@ inline constexpr SqlMacro kFlinkFunctions[] = {
     {"split_index(s, separator, i)", "list_extract(string_split(s, separator), i + 1)"},
     {"char_length(s)", "length(s)"},
     {"character_length(s)", "length(s)"},
-    {"locate(part, s)", "CAST(instr(s, part) AS INTEGER), "
-                        "(part, s, start) AS CAST(CASE WHEN instr(s[start:], part) = 0 THEN 0 "
-                        "ELSE instr(s[start:], part) + start - 1 END AS INTEGER)"},
+    {"locate(part, s)",
+     "CAST(instr(s, part) AS INTEGER), "
+     "(part, s, start) AS CAST(CASE WHEN instr(s[start:], part) = 0 THEN 0 "
+     "ELSE instr(s[start:], part) + start - 1 END AS INTEGER)"},
     {"regexp_replace(s, pattern, replacement)",  // all of them, as Flink; DuckDB's own takes the first
      "system.main.regexp_replace(s, pattern, replacement, 'g')"},
     {"regexp(s, pattern)", "regexp_matches(s, pattern)"},

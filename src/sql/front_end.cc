@@ -22,11 +22,12 @@ using data::TypeId;
 namespace {
 
 // Off: what would use that nothing lies in DuckDB, or what turns a query into operators that only a finite input has.
-// build_side_probe_side stays on although nothing is joined: it resolves the types of the plan again after unused columns
-// went, without which ExtractPlan refuses a UNION ALL of filtered inputs ("inequal num bindings/types").
+// build_side_probe_side stays on although nothing is joined: it resolves the types of the plan again after unused
+// columns went, without which ExtractPlan refuses a UNION ALL of filtered inputs ("inequal num bindings/types").
 constexpr const char* kDisabledOptimizers =
     "statistics_propagation,empty_result_pullup,in_clause,join_order,compressed_materialization,"
-    "late_materialization,top_n,limit_pushdown,sampling_pushdown,join_filter_pushdown,materialized_cte,cte_filter_pusher,"
+    "late_materialization,top_n,limit_pushdown,sampling_pushdown,join_filter_pushdown,materialized_cte,cte_filter_"
+    "pusher,"
     "column_lifetime,reorder_filter,duplicate_groups";
 
 // Relations of one connection, for the binder of __relation().
@@ -42,7 +43,8 @@ struct RelationBind : public duckdb::TableFunctionData {
   bool Equals(const duckdb::FunctionData& other) const override { return other.Cast<RelationBind>().id == id; }
 };
 
-duckdb::unique_ptr<duckdb::FunctionData> BindRelation(duckdb::ClientContext& context, duckdb::TableFunctionBindInput& input,
+duckdb::unique_ptr<duckdb::FunctionData> BindRelation(duckdb::ClientContext& context,
+                                                      duckdb::TableFunctionBindInput& input,
                                                       duckdb::vector<duckdb::LogicalType>& types,
                                                       duckdb::vector<duckdb::string>& names) {
   const auto state = context.registered_state->Get<ConnectionRelations>(kRelationsKey);
@@ -56,7 +58,9 @@ duckdb::unique_ptr<duckdb::FunctionData> BindRelation(duckdb::ClientContext& con
   return duckdb::make_uniq<RelationBind>(id);
 }
 
-void NeverScanned(duckdb::ClientContext&, duckdb::TableFunctionInput&, duckdb::DataChunk& output) { output.SetCardinality(0); }
+void NeverScanned(duckdb::ClientContext&, duckdb::TableFunctionInput&, duckdb::DataChunk& output) {
+  output.SetCardinality(0);
+}
 
 void Now(duckdb::DataChunk& args, duckdb::ExpressionState&, duckdb::Vector& result) {
   (void)args;
@@ -69,8 +73,8 @@ void Must(duckdb::Connection& connection, const std::string& sql) {
   throw std::runtime_error(sql + ": " + result->GetError());
 }
 
-// One DuckDB a process for planning and for the functions that bound expressions call; never closed, because threads may
-// evaluate until the end.
+// One DuckDB a process for planning and for the functions that bound expressions call; never closed, because threads
+// may evaluate until the end.
 duckdb::DuckDB& Database() {
   static duckdb::DuckDB* const database = [] {
     duckdb::DBConfig config;
@@ -119,9 +123,7 @@ Result<std::unique_ptr<FrontEnd>> FrontEnd::Open() {
     made->connection_ = NewConnection();
     made->registry_->state =
         made->connection_->context->registered_state->GetOrCreate<ConnectionRelations>(kRelationsKey);
-  } catch (const std::exception& exception) {
-    return Internal("DuckDB does not start: " + CleanMessage(exception));
-  }
+  } catch (const std::exception& exception) { return Internal("DuckDB does not start: " + CleanMessage(exception)); }
   return made;
 }
 
@@ -135,7 +137,8 @@ int FrontEnd::AddRelation(Relation relation) {
 const Relation& FrontEnd::relation(int id) const { return registry_->state->relations.at(static_cast<size_t>(id)); }
 
 Status FrontEnd::Name(int id) {
-  const auto result = connection_->Query("CREATE TEMP VIEW " + QuoteIdentifier(relation(id).name) + " AS SELECT * FROM " + RelationCall(id));
+  const auto result = connection_->Query("CREATE TEMP VIEW " + QuoteIdentifier(relation(id).name) +
+                                         " AS SELECT * FROM " + RelationCall(id));
   if (result->HasError()) return Internal("naming relation " + relation(id).name + ": " + result->GetError());
   return {};
 }
@@ -162,9 +165,7 @@ Result<std::vector<ResultColumn>> FrontEnd::Describe(const MappedText& query) {
       columns.push_back({names[i], std::move(type).value(), null});
     }
     return columns;
-  } catch (const std::exception& exception) {
-    return Translate(exception, query);
-  }
+  } catch (const std::exception& exception) { return Translate(exception, query); }
 }
 
 namespace {
@@ -193,9 +194,7 @@ Result<BoundQuery> FrontEnd::Plan(const MappedText& query) {
     bound.where = query.At(0);
     CollectReads(*bound.plan, &bound.reads);
     return bound;
-  } catch (const std::exception& exception) {
-    return Translate(exception, query);
-  }
+  } catch (const std::exception& exception) { return Translate(exception, query); }
 }
 
 std::string CleanMessage(const std::exception& exception) {
@@ -239,7 +238,8 @@ Error FrontEnd::Translate(const std::exception& exception, const MappedText& que
   const auto& info = data.ExtraInfo();
   const std::string subtype = Take(info, "error_subtype"), name = Take(info, "name");
   size_t position = 0;
-  if (const std::string text = Take(info, "position"); !text.empty()) position = std::strtoull(text.c_str(), nullptr, 10);
+  if (const std::string text = Take(info, "position"); !text.empty())
+    position = std::strtoull(text.c_str(), nullptr, 10);
   const SourceLocation where = query.At(position);
 
   if (data.Type() == duckdb::ExceptionType::FATAL || data.Type() == duckdb::ExceptionType::INTERNAL)
@@ -278,7 +278,8 @@ Error FrontEnd::Translate(const std::exception& exception, const MappedText& que
       if (!relation.name.empty()) names.insert(relation.name);
     std::string known;
     for (const std::string& each : names) known += (known.empty() ? "" : ", ") + each;
-    return InvalidArgument("table \"" + name + "\" does not exist (" + (known.empty() ? "there are none" : "there are: " + known) + ")")
+    return InvalidArgument("table \"" + name + "\" does not exist (" +
+                           (known.empty() ? "there are none" : "there are: " + known) + ")")
         .At(where);
   }
   if (subtype == "MISSING_ENTRY" && Take(info, "type").find("Function") != std::string::npos) {

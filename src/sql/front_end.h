@@ -1,7 +1,7 @@
 #pragma once
 // DuckDB as a parser, binder and optimiser: the only files that know DuckDB are front_end.cc, lowering.cc and
-// expressions.cc. Relations (tables, views, WITH queries, windows) are declared with their columns and read by number; no
-// row ever lies in this DuckDB.
+// expressions.cc. Relations (tables, views, WITH queries, windows) are declared with their columns and read by number;
+// no row ever lies in this DuckDB.
 
 #include <memory>
 #include <set>
@@ -24,7 +24,7 @@ struct LogicalType;
 namespace tailrace::sql {
 
 struct Relation {
-  std::string name;      // as the user calls it; for errors
+  std::string name;  // as the user calls it; for errors
   data::Schema columns;
 };
 

@@ -50,7 +50,8 @@ int PlainColumn(const Expression& expression) {
 
 void CountReferences(const Expression& expression, std::vector<int>* counts) {
   if (const int column = PlainColumn(expression); column >= 0) (*counts)[static_cast<size_t>(column)]++;
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const Expression& child) { CountReferences(child, counts); });
+  duckdb::ExpressionIterator::EnumerateChildren(expression,
+                                                [&](const Expression& child) { CountReferences(child, counts); });
 }
 
 struct AggregateName {
@@ -58,24 +59,41 @@ struct AggregateName {
   AggregateKind kind;
 };
 constexpr AggregateName kAggregates[] = {
-    {"count_star", AggregateKind::kCountStar}, {"count", AggregateKind::kCount},
-    {"sum", AggregateKind::kSum},              {"sum_no_overflow", AggregateKind::kSum},
-    {"avg", AggregateKind::kAvg},              {"mean", AggregateKind::kAvg},
-    {"min", AggregateKind::kMin},              {"max", AggregateKind::kMax},
+    {"count_star", AggregateKind::kCountStar},
+    {"count", AggregateKind::kCount},
+    {"sum", AggregateKind::kSum},
+    {"sum_no_overflow", AggregateKind::kSum},
+    {"avg", AggregateKind::kAvg},
+    {"mean", AggregateKind::kAvg},
+    {"min", AggregateKind::kMin},
+    {"max", AggregateKind::kMax},
     {"approx_count_distinct", AggregateKind::kCountDistinct},
-    {"quantile_cont", AggregateKind::kQuantileCont}, {"quantile_disc", AggregateKind::kQuantileDisc},
-    {"quantile", AggregateKind::kQuantileDisc}, {"median", AggregateKind::kMedian},
-    {"stddev", AggregateKind::kStddevSamp},    {"stddev_samp", AggregateKind::kStddevSamp},
-    {"variance", AggregateKind::kVarSamp},     {"var_samp", AggregateKind::kVarSamp},
-    {"bool_and", AggregateKind::kBoolAnd},     {"bool_or", AggregateKind::kBoolOr},
-    {"first", AggregateKind::kFirst},          {"arbitrary", AggregateKind::kFirst},
-    {"any_value", AggregateKind::kFirst},      {"last", AggregateKind::kLast},
-    {"arg_min", AggregateKind::kArgMin},       {"argmin", AggregateKind::kArgMin},
-    {"min_by", AggregateKind::kArgMin},        {"arg_max", AggregateKind::kArgMax},
-    {"argmax", AggregateKind::kArgMax},        {"max_by", AggregateKind::kArgMax},
-    {"string_agg", AggregateKind::kStringAgg}, {"group_concat", AggregateKind::kStringAgg},
-    {"listagg", AggregateKind::kStringAgg},    {"list", AggregateKind::kList},
-    {"array_agg", AggregateKind::kList},       {"mode", AggregateKind::kMode},
+    {"quantile_cont", AggregateKind::kQuantileCont},
+    {"quantile_disc", AggregateKind::kQuantileDisc},
+    {"quantile", AggregateKind::kQuantileDisc},
+    {"median", AggregateKind::kMedian},
+    {"stddev", AggregateKind::kStddevSamp},
+    {"stddev_samp", AggregateKind::kStddevSamp},
+    {"variance", AggregateKind::kVarSamp},
+    {"var_samp", AggregateKind::kVarSamp},
+    {"bool_and", AggregateKind::kBoolAnd},
+    {"bool_or", AggregateKind::kBoolOr},
+    {"first", AggregateKind::kFirst},
+    {"arbitrary", AggregateKind::kFirst},
+    {"any_value", AggregateKind::kFirst},
+    {"last", AggregateKind::kLast},
+    {"arg_min", AggregateKind::kArgMin},
+    {"argmin", AggregateKind::kArgMin},
+    {"min_by", AggregateKind::kArgMin},
+    {"arg_max", AggregateKind::kArgMax},
+    {"argmax", AggregateKind::kArgMax},
+    {"max_by", AggregateKind::kArgMax},
+    {"string_agg", AggregateKind::kStringAgg},
+    {"group_concat", AggregateKind::kStringAgg},
+    {"listagg", AggregateKind::kStringAgg},
+    {"list", AggregateKind::kList},
+    {"array_agg", AggregateKind::kList},
+    {"mode", AggregateKind::kMode},
 };
 
 size_t ArgumentsOf(AggregateKind kind) {
@@ -135,24 +153,29 @@ class Lowerer {
       case LogicalOperatorType::LOGICAL_DEPENDENT_JOIN:
       case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
       case LogicalOperatorType::LOGICAL_JOIN:
-        return RefuseAt("joins and subqueries in expressions are not supported on streams yet", {"JOIN", "EXISTS", "IN"},
+        return RefuseAt("joins and subqueries in expressions are not supported on streams yet",
+                        {"JOIN", "EXISTS", "IN"},
                         "write one INSERT for each stream, or join in a batch query over the sinks' tables");
       case LogicalOperatorType::LOGICAL_ORDER_BY:
-        return RefuseAt("ORDER BY is not supported: a stream has no end to sort at", {"ORDER"},
-                        "sort where the result is read, or use ROW_NUMBER() OVER (PARTITION BY window_start, ... ORDER BY ...)");
+        return RefuseAt(
+            "ORDER BY is not supported: a stream has no end to sort at", {"ORDER"},
+            "sort where the result is read, or use ROW_NUMBER() OVER (PARTITION BY window_start, ... ORDER BY ...)");
       case LogicalOperatorType::LOGICAL_LIMIT:
       case LogicalOperatorType::LOGICAL_TOP_N:
         return RefuseAt("LIMIT is not supported on a stream", {"LIMIT", "FETCH", "OFFSET"}, "leave it out");
       case LogicalOperatorType::LOGICAL_UNNEST:
-        return RefuseAt("UNNEST is not supported yet", {"UNNEST"}, "use list functions, as in list_transform or list_filter");
+        return RefuseAt("UNNEST is not supported yet", {"UNNEST"},
+                        "use list functions, as in list_transform or list_filter");
       case LogicalOperatorType::LOGICAL_EXCEPT:
       case LogicalOperatorType::LOGICAL_INTERSECT:
         return RefuseAt("EXCEPT and INTERSECT are not supported on a stream", {"EXCEPT", "INTERSECT"}, "use WHERE");
       case LogicalOperatorType::LOGICAL_WINDOW:
-        return RefuseAt("OVER is supported for deduplication only", {"OVER"},
-                        "use ROW_NUMBER() OVER (PARTITION BY ... ORDER BY ...) AS n in a subquery and WHERE n = 1 outside");
+        return RefuseAt(
+            "OVER is supported for deduplication only", {"OVER"},
+            "use ROW_NUMBER() OVER (PARTITION BY ... ORDER BY ...) AS n in a subquery and WHERE n = 1 outside");
       case LogicalOperatorType::LOGICAL_EMPTY_RESULT:
-        return RefuseAt("the condition is never true, so the query gives no rows", {"WHERE", "ON", "HAVING"}, "correct the condition");
+        return RefuseAt("the condition is never true, so the query gives no rows", {"WHERE", "ON", "HAVING"},
+                        "correct the condition");
       case LogicalOperatorType::LOGICAL_DUMMY_SCAN:
       case LogicalOperatorType::LOGICAL_EXPRESSION_GET:
       case LogicalOperatorType::LOGICAL_CHUNK_GET:
@@ -160,10 +183,12 @@ class Lowerer {
                         "select from a table, for example one WITH ('connector' = 'datagen')");
       case LogicalOperatorType::LOGICAL_SAMPLE:
         return RefuseAt("sampling is not supported", {"SAMPLE", "TABLESAMPLE"}, "use WHERE random() < 0.1");
-      case LogicalOperatorType::LOGICAL_PIVOT: return RefuseAt("PIVOT is not supported", {"PIVOT"}, "use FILTER (WHERE ...)");
+      case LogicalOperatorType::LOGICAL_PIVOT:
+        return RefuseAt("PIVOT is not supported", {"PIVOT"}, "use FILTER (WHERE ...)");
       default:
-        return RefuseAt("the query needs " + duckdb::LogicalOperatorToString(op.type) + ", which is not supported on a stream", {},
-                        "see docs/sql.md for what is");
+        return RefuseAt(
+            "the query needs " + duckdb::LogicalOperatorToString(op.type) + ", which is not supported on a stream", {},
+            "see docs/sql.md for what is");
     }
   }
 
@@ -176,7 +201,8 @@ class Lowerer {
     if (exact) return std::make_shared<BoundReferenceExpression>(field.name, wanted, static_cast<idx_t>(column));
     return Share(duckdb::BoundCastExpression::AddCastToType(
         front_end_.context(),
-        duckdb::make_uniq<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(column)), wanted));
+        duckdb::make_uniq<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(column)),
+        wanted));
   }
 
   // `expression` with its references replaced by what they stand for in `below`.
@@ -201,7 +227,8 @@ class Lowerer {
     std::vector<int> counts(below->columns.size(), 0);
     for (const Expression* user : users) CountReferences(*user, &counts);
     for (size_t i = 0; i < counts.size(); i++)
-      if (PlainColumn(*below->columns[i]) < 0 && (counts[i] > 1 || below->columns[i]->IsVolatile())) return Compute(below);
+      if (PlainColumn(*below->columns[i]) < 0 && (counts[i] > 1 || below->columns[i]->IsVolatile()))
+        return Compute(below);
   }
 
   void Compute(Pending* pending) {
@@ -216,7 +243,8 @@ class Lowerer {
     }
   }
 
-  NodePtr Project(const NodePtr& input, const std::vector<ExpressionPtr>& columns, const std::vector<std::string>& names) {
+  NodePtr Project(const NodePtr& input, const std::vector<ExpressionPtr>& columns,
+                  const std::vector<std::string>& names) {
     std::vector<ExpressionPtr> expressions;
     std::vector<std::string> labels;
     for (size_t i = 0; i < columns.size(); i++) {
@@ -224,20 +252,23 @@ class Lowerer {
       const auto type = FromDuck(columns[i]->return_type, &exact);
       CHECK(type.ok());
       expressions.push_back(exact ? columns[i]
-                                  : Share(duckdb::BoundCastExpression::AddCastToType(front_end_.context(), columns[i]->Copy(), ToDuck(*type))));
+                                  : Share(duckdb::BoundCastExpression::AddCastToType(
+                                        front_end_.context(), columns[i]->Copy(), ToDuck(*type))));
       labels.push_back(i < names.size() ? names[i] : columns[i]->GetName());
     }
     auto node = std::make_shared<Node>();
     node->kind = Node::Kind::kProject;
     node->inputs = {input};
-    node->expressions = MakeExpressions(front_end_.connection(), std::move(expressions), std::move(labels), input->output);
+    node->expressions =
+        MakeExpressions(front_end_.connection(), std::move(expressions), std::move(labels), input->output);
     node->output = node->expressions->output();
     return node;
   }
 
   Result<Pending> Get(const duckdb::LogicalGet& get) {
     const int relation = RelationOf(get);
-    if (relation < 0) return RefuseAt("a function in FROM is not supported on a stream", {"FROM"}, "declare a table WITH a connector");
+    if (relation < 0)
+      return RefuseAt("a function in FROM is not supported on a stream", {"FROM"}, "declare a table WITH a connector");
     const Flow& flow = inputs_(relation);
     Pending pending;
     pending.node = flow.node;
@@ -353,8 +384,10 @@ class Lowerer {
       const data::Field& field = pending->node->output[i];
       moved.columns.push_back(nullptr);
       if (counts[i] == 0) continue;
-      moved.columns.back() = std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(columns.size()));
-      columns.push_back(std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(i)));
+      moved.columns.back() = std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type),
+                                                                        static_cast<idx_t>(columns.size()));
+      columns.push_back(
+          std::make_shared<BoundReferenceExpression>(field.name, ToDuck(field.type), static_cast<idx_t>(i)));
       names.push_back(field.name);
     }
     if (columns.size() == counts.size() || columns.empty()) return;
@@ -390,7 +423,8 @@ class Lowerer {
 
   Result<Pending> Aggregation(const duckdb::LogicalAggregate& op) {
     if (op.grouping_sets.size() > 1 || !op.grouping_functions.empty())
-      return RefuseAt("GROUPING SETS, CUBE and ROLLUP are not supported", {"GROUPING", "CUBE", "ROLLUP"}, "write one INSERT for each");
+      return RefuseAt("GROUPING SETS, CUBE and ROLLUP are not supported", {"GROUPING", "CUBE", "ROLLUP"},
+                      "write one INSERT for each");
     std::vector<const Expression*> groups;
     for (const auto& group : op.groups) groups.push_back(group.get());
     return Grouped(TRY(Lower(*op.children[0])), groups, op.expressions);
@@ -408,8 +442,8 @@ class Lowerer {
   Result<Pending> Grouped(Pending below, const std::vector<const Expression*>& groups,
                           const duckdb::vector<duckdb::unique_ptr<Expression>>& aggregates) {
     if (GivesUpdates(below.node))
-      return RefuseAt("aggregating rows that a deduplication without a window may take back is not supported", {"ROW_NUMBER"},
-                      "partition by window_start, window_end too");
+      return RefuseAt("aggregating rows that a deduplication without a window may take back is not supported",
+                      {"ROW_NUMBER"}, "partition by window_start, window_end too");
     Needed needed;
     std::vector<int> keys;
     std::vector<Role> roles;
@@ -423,11 +457,13 @@ class Lowerer {
     auto with_role = [&](Role role) { return std::find(roles.begin(), roles.end(), role) - roles.begin(); };
     const auto groups_count = static_cast<long>(roles.size());
     if (with_role(Role::kWindowStart) == groups_count && with_role(Role::kWindowEnd) == groups_count)
-      return RefuseAt(aggregates.empty() ? "DISTINCT without a window is not supported: its state would grow without end"
-                                         : "an aggregate without a window is not supported: a stream has no end to give the result at",
-                      {"GROUP", "DISTINCT", "HAVING"},
-                      "read FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '10' SECOND)) or HOP, and GROUP BY "
-                      "window_start, window_end");
+      return RefuseAt(
+          aggregates.empty()
+              ? "DISTINCT without a window is not supported: its state would grow without end"
+              : "an aggregate without a window is not supported: a stream has no end to give the result at",
+          {"GROUP", "DISTINCT", "HAVING"},
+          "read FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '10' SECOND)) or HOP, and GROUP BY "
+          "window_start, window_end");
     for (Role missing : {Role::kWindowStart, Role::kWindowEnd}) {
       if (with_role(missing) != static_cast<long>(roles.size())) continue;
       const auto at = std::find(below.roles.begin(), below.roles.end(), missing);
@@ -436,7 +472,8 @@ class Lowerer {
       if (at != below.roles.end()) column = below.columns[static_cast<size_t>(at - below.roles.begin())];
       else column = FindWindowColumn(below.node, missing);
       if (!column)
-        return RefuseAt("GROUP BY names one end of the window only", {"GROUP"}, "write GROUP BY window_start, window_end");
+        return RefuseAt("GROUP BY names one end of the window only", {"GROUP"},
+                        "write GROUP BY window_start, window_end");
       keys.push_back(needed.Add(column));
       roles.push_back(missing);
       names.push_back(missing == Role::kWindowStart ? "window_start" : "window_end");
@@ -488,18 +525,22 @@ class Lowerer {
     return NodeColumn(*node, role == Role::kWindowStart ? first : first + 1, duckdb::LogicalType::TIMESTAMP);
   }
 
-  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below, Needed* needed) {
+  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below,
+                                   Needed* needed) {
     const std::string& name = bound.function.name;
     const auto* found = std::find_if(std::begin(kAggregates), std::end(kAggregates),
                                      [&](const AggregateName& each) { return name == each.name; });
     if (found == std::end(kAggregates) || (bound.children.size() != ArgumentsOf(found->kind) && name != "count_star"))
-      return RefuseAt("the aggregate " + bound.ToString() + " is not supported on a stream", {std::string_view(name)},
-                      "use count, sum, avg, min, max, quantile_cont, quantile_disc, median, stddev_samp, var_samp, bool_and, "
-                      "bool_or, first, last, any_value, arg_min, arg_max, string_agg, list or mode");
+      return RefuseAt(
+          "the aggregate " + bound.ToString() + " is not supported on a stream", {std::string_view(name)},
+          "use count, sum, avg, min, max, quantile_cont, quantile_disc, median, stddev_samp, var_samp, bool_and, "
+          "bool_or, first, last, any_value, arg_min, arg_max, string_agg, list or mode");
     Aggregate aggregate{};
     aggregate.kind = found->kind;
-    if (bound.order_bys && aggregate.kind != AggregateKind::kQuantileCont && aggregate.kind != AggregateKind::kQuantileDisc)
-      return RefuseAt("ORDER BY inside " + name + "() is not supported", {"ORDER"}, "use arg_min(value, time) or arg_max(value, time)");
+    if (bound.order_bys && aggregate.kind != AggregateKind::kQuantileCont &&
+        aggregate.kind != AggregateKind::kQuantileDisc)
+      return RefuseAt("ORDER BY inside " + name + "() is not supported", {"ORDER"},
+                      "use arg_min(value, time) or arg_max(value, time)");
     bool exact = false;
     aggregate.result = TRY(FromDuck(bound.return_type, &exact));
     // DISTINCT changes nothing for these.
@@ -513,7 +554,8 @@ class Lowerer {
     ExpressionPtr filter;
     if (bound.filter) filter = Compose(*bound.filter, below);
     if (name == "any_value") {  // the first that is not null
-      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL, duckdb::LogicalType::BOOLEAN);
+      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL,
+                                                                       duckdb::LogicalType::BOOLEAN);
       present->children.push_back(Compose(*bound.children[0], below)->Copy());
       if (filter) {
         auto both = std::make_shared<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
@@ -527,7 +569,8 @@ class Lowerer {
     if (filter) aggregate.filter = needed->Add(filter);
 
     // What the binder took out of the arguments lies in its private data, which it can write out.
-    const bool quantile = aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc;
+    const bool quantile =
+        aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc;
     if (quantile || aggregate.kind == AggregateKind::kStringAgg) {
       duckdb::MemoryStream stream;
       duckdb::BinarySerializer serializer(stream);
@@ -540,7 +583,8 @@ class Lowerer {
       if (quantile) {
         const auto quantiles = deserializer.ReadProperty<duckdb::vector<duckdb::Value>>(100, "quantiles");
         if (quantiles.size() != 1 || bound.return_type.id() == duckdb::LogicalTypeId::LIST)
-          return RefuseAt("a list of quantiles is not supported", {std::string_view(name)}, "write one " + name + " for each");
+          return RefuseAt("a list of quantiles is not supported", {std::string_view(name)},
+                          "write one " + name + " for each");
         aggregate.quantile = quantiles[0].GetValue<double>();
         deserializer.ReadProperty<duckdb::vector<idx_t>>(101, "order");
         if (deserializer.ReadProperty<bool>(102, "desc")) aggregate.quantile = 1 - aggregate.quantile;
@@ -568,9 +612,11 @@ class Lowerer {
       return RefuseAt("ROW_NUMBER() needs WHERE row_number = 1 (or <= n) right above it", {"ROW_NUMBER"},
                       "keep the first with ORDER BY time ASC, the last with ORDER BY time DESC");
     if (row_number.partitions.empty())
-      return RefuseAt("ROW_NUMBER() without PARTITION BY is not supported", {"ROW_NUMBER"}, "add PARTITION BY window_start, window_end, key");
+      return RefuseAt("ROW_NUMBER() without PARTITION BY is not supported", {"ROW_NUMBER"},
+                      "add PARTITION BY window_start, window_end, key");
     if (row_number.orders.size() != 1)
-      return RefuseAt("ROW_NUMBER() is ordered by exactly one column", {"ROW_NUMBER"}, "write ORDER BY time ASC or time DESC");
+      return RefuseAt("ROW_NUMBER() is ordered by exactly one column", {"ROW_NUMBER"},
+                      "write ORDER BY time ASC or time DESC");
 
     // All columns of the child go on, then keys and order that are computed.
     Pending wide = below;
@@ -605,15 +651,16 @@ class Lowerer {
         wide.roles.push_back(role);
         mine = static_cast<int>(wide.columns.size()) - 1;
       } else {
-        return RefuseAt("PARTITION BY names one end of the window only", {"PARTITION"}, "write PARTITION BY window_start, window_end, key");
+        return RefuseAt("PARTITION BY names one end of the window only", {"PARTITION"},
+                        "write PARTITION BY window_start, window_end, key");
       }
     }
     if (node->window_end < 0 && limit != 1)
       return RefuseAt("the first n rows without a window are not supported", {"ROW_NUMBER"},
                       "read FROM TABLE(TUMBLE(...)) and PARTITION BY window_start, window_end, key");
     if (GivesUpdates(below.node))
-      return RefuseAt("deduplicating rows that a deduplication without a window may take back is not supported", {"ROW_NUMBER"},
-                      "partition by window_start, window_end too");
+      return RefuseAt("deduplicating rows that a deduplication without a window may take back is not supported",
+                      {"ROW_NUMBER"}, "partition by window_start, window_end too");
 
     const NodePtr input = Materialize(wide);
     node->inputs = {input};
@@ -657,7 +704,8 @@ class Lowerer {
 
   Result<Pending> Union(const duckdb::LogicalSetOperation& op) {
     if (!op.setop_all)
-      return RefuseAt("UNION without ALL is not supported: it would have to remember every row", {"UNION"}, "write UNION ALL");
+      return RefuseAt("UNION without ALL is not supported: it would have to remember every row", {"UNION"},
+                      "write UNION ALL");
     Pending out;
     auto node = std::make_shared<Node>();
     node->kind = Node::Kind::kUnionAll;
@@ -667,7 +715,8 @@ class Lowerer {
       for (size_t i = 0; i < out.roles.size(); i++)
         if (out.roles[i] != below.roles[i]) out.roles[i] = Role::kNone;
       const NodePtr input = Materialize(below);
-      if (input->kind == Node::Kind::kUnionAll) node->inputs.insert(node->inputs.end(), input->inputs.begin(), input->inputs.end());
+      if (input->kind == Node::Kind::kUnionAll)
+        node->inputs.insert(node->inputs.end(), input->inputs.begin(), input->inputs.end());
       else node->inputs.push_back(input);
     }
     node->output = node->inputs[0]->output;
@@ -722,7 +771,8 @@ Result<std::shared_ptr<Expressions>> LowerExpressions(FrontEnd& front_end, const
     Lowerer lowerer(front_end, inputs, text, true);
     const Pending pending = TRY(lowerer.Lower(*query.plan));
     if (pending.node != input.node)
-      return Unsupported("only expressions over the row's own columns are allowed here").At(query.where)
+      return Unsupported("only expressions over the row's own columns are allowed here")
+          .At(query.where)
           .Remedy("leave subqueries and aggregates to a query");
     return MakeExpressions(front_end.connection(), pending.columns, names, input.node->output);
   } catch (const std::exception& exception) {
@@ -730,7 +780,8 @@ Result<std::shared_ptr<Expressions>> LowerExpressions(FrontEnd& front_end, const
   }
 }
 
-std::shared_ptr<Expressions> PickColumns(FrontEnd& front_end, const data::Schema& input, const std::vector<int>& columns) {
+std::shared_ptr<Expressions> PickColumns(FrontEnd& front_end, const data::Schema& input,
+                                         const std::vector<int>& columns) {
   std::vector<ExpressionPtr> expressions;
   std::vector<std::string> names;
   for (int column : columns) {

@@ -27,8 +27,8 @@ struct Flow {
 
 using FlowOf = std::function<const Flow&(int relation)>;
 
-/// The query with `names` for its columns, which then are columns 0, 1, ... of the node; without names they may lie anywhere
-/// in it. `text` is for the places in errors.
+/// The query with `names` for its columns, which then are columns 0, 1, ... of the node; without names they may lie
+/// anywhere in it. `text` is for the places in errors.
 Result<Flow> LowerQuery(FrontEnd& front_end, const BoundQuery& query, const FlowOf& inputs, const SqlText& text,
                         const std::vector<std::string>& names);
 
@@ -37,7 +37,8 @@ Result<std::shared_ptr<Expressions>> LowerExpressions(FrontEnd& front_end, const
                                                       const std::vector<std::string>& names);
 
 /// Columns of `input` alone, in this order, without evaluation.
-std::shared_ptr<Expressions> PickColumns(FrontEnd& front_end, const data::Schema& input, const std::vector<int>& columns);
+std::shared_ptr<Expressions> PickColumns(FrontEnd& front_end, const data::Schema& input,
+                                         const std::vector<int>& columns);
 
 /// True where rows below may be taken back (-U +U): a deduplication without a window.
 bool GivesUpdates(const NodePtr& node);

@@ -25,11 +25,11 @@ class MappedText {
 
  private:
   struct Piece {
-    size_t at;       // in text_
+    size_t at;  // in text_
     size_t length;
     std::shared_ptr<const SourceText> source;
-    size_t begin;    // in source
-    bool verbatim;   // offsets inside count
+    size_t begin;   // in source
+    bool verbatim;  // offsets inside count
   };
   std::string text_;
   std::vector<Piece> pieces_;  // ascending, of the file only

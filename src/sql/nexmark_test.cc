@@ -49,9 +49,10 @@ INSERT INTO nexmark_q0 SELECT auction, bidder, price, `dateTime`, extra FROM bid
 }
 
 TEST(Nexmark, FieldsThatNobodyReadsAreNotDecoded) {
-  const Result<Plan> plan = PlanOf(std::string(kTables) +
-      "CREATE TABLE nexmark_q2 (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');"
-      "INSERT INTO nexmark_q2 SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;");
+  const Result<Plan> plan =
+      PlanOf(std::string(kTables) +
+             "CREATE TABLE nexmark_q2 (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');"
+             "INSERT INTO nexmark_q2 SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;");
   ASSERT_TRUE(plan.ok());
   NodePtr node = plan->sinks[0];
   while (!node->inputs.empty()) node = node->inputs[0];
@@ -62,12 +63,13 @@ TEST(Nexmark, FieldsThatNobodyReadsAreNotDecoded) {
 }
 
 TEST(Nexmark, StatelessQueriesAndTumbleBind) {
-  for (const char* query : {
-           R"sql(CREATE TABLE nexmark_q1 (auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), `dateTime` TIMESTAMP(3), extra VARCHAR) WITH ('connector' = 'blackhole');
+  for (
+      const char* query : {
+          R"sql(CREATE TABLE nexmark_q1 (auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), `dateTime` TIMESTAMP(3), extra VARCHAR) WITH ('connector' = 'blackhole');
 INSERT INTO nexmark_q1 SELECT auction, bidder, 0.908 * price as price, `dateTime`, extra FROM bid;)sql",
-           R"sql(CREATE TABLE nexmark_q2 (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');
+          R"sql(CREATE TABLE nexmark_q2 (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');
 INSERT INTO nexmark_q2 SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;)sql",
-           R"sql(CREATE FUNCTION count_char AS 'com.github.nexmark.flink.udf.CountChar';
+          R"sql(CREATE FUNCTION count_char AS 'com.github.nexmark.flink.udf.CountChar';
 CREATE TABLE nexmark_q14 (auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), bidTimeType VARCHAR, `dateTime` TIMESTAMP(3), extra VARCHAR, c_counts BIGINT) WITH ('connector' = 'blackhole');
 INSERT INTO nexmark_q14 SELECT auction, bidder, 0.908 * price as price,
     CASE WHEN HOUR(`dateTime`) >= 8 AND HOUR(`dateTime`) <= 18 THEN 'dayTime'
@@ -75,20 +77,20 @@ INSERT INTO nexmark_q14 SELECT auction, bidder, 0.908 * price as price,
          ELSE 'otherTime' END AS bidTimeType,
     `dateTime`, extra, count_char(extra, 'c') AS c_counts
 FROM bid WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000;)sql",
-           R"sql(CREATE TABLE nexmark_q21 (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, channel_id VARCHAR) WITH ('connector' = 'blackhole');
+          R"sql(CREATE TABLE nexmark_q21 (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, channel_id VARCHAR) WITH ('connector' = 'blackhole');
 INSERT INTO nexmark_q21 SELECT auction, bidder, price, channel,
     CASE WHEN lower(channel) = 'apple' THEN '0' WHEN lower(channel) = 'google' THEN '1' WHEN lower(channel) = 'facebook' THEN '2'
          WHEN lower(channel) = 'baidu' THEN '3' ELSE REGEXP_EXTRACT(url, '(&|^)channel_id=([^&]*)', 2) END AS channel_id
 FROM bid where REGEXP_EXTRACT(url, '(&|^)channel_id=([^&]*)', 2) is not null or lower(channel) in ('apple', 'google', 'facebook', 'baidu');)sql",
-           R"sql(CREATE TABLE nexmark_q22 (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, dir1 VARCHAR, dir2 VARCHAR, dir3 VARCHAR) WITH ('connector' = 'blackhole');
+          R"sql(CREATE TABLE nexmark_q22 (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, dir1 VARCHAR, dir2 VARCHAR, dir3 VARCHAR) WITH ('connector' = 'blackhole');
 INSERT INTO nexmark_q22 SELECT auction, bidder, price, channel, SPLIT_INDEX(url, '/', 3) as dir1, SPLIT_INDEX(url, '/', 4) as dir2, SPLIT_INDEX(url, '/', 5) as dir3 FROM bid;)sql",
-           R"sql(CREATE TABLE counts (window_start TIMESTAMP(3), window_end TIMESTAMP(3), auction BIGINT, num BIGINT) WITH ('connector' = 'blackhole');
+          R"sql(CREATE TABLE counts (window_start TIMESTAMP(3), window_end TIMESTAMP(3), auction BIGINT, num BIGINT) WITH ('connector' = 'blackhole');
 INSERT INTO counts SELECT window_start, window_end, auction, count(*) AS num FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
 GROUP BY auction, window_start, window_end;)sql",
-           R"sql(CREATE TABLE hops (auction BIGINT, num BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)) WITH ('connector' = 'blackhole');
+          R"sql(CREATE TABLE hops (auction BIGINT, num BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)) WITH ('connector' = 'blackhole');
 INSERT INTO hops SELECT auction, count(*) AS num, window_start AS starttime, window_end AS endtime
 FROM TABLE(HOP(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND)) GROUP BY auction, window_start, window_end;)sql",
-           R"sql(CREATE TABLE dedup (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, `dateTime` TIMESTAMP(3), extra VARCHAR,
+          R"sql(CREATE TABLE dedup (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, `dateTime` TIMESTAMP(3), extra VARCHAR,
 PRIMARY KEY (bidder, auction) NOT ENFORCED) WITH ('connector' = 'blackhole');
 INSERT INTO dedup SELECT auction, bidder, price, channel, url, `dateTime`, extra
 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY bidder, auction ORDER BY `dateTime` DESC) AS rank_number FROM bid) WHERE rank_number <= 1;)sql"}) {
@@ -99,8 +101,9 @@ FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY bidder, auction ORDER BY `dateTi
 
 /// Values of `SELECT list FROM one row (i = 7, s = 'a/b/c', ts = 2024-03-05 14:07:09.123)`, as text.
 std::vector<std::string> Values(const std::string& list) {
-  std::string script = "CREATE TABLE t (i INT, s STRING, ts TIMESTAMP(3)) WITH ('connector' = 'datagen');\n"
-                       "CREATE TABLE o WITH ('connector' = 'print') AS SELECT ";
+  std::string script =
+      "CREATE TABLE t (i INT, s STRING, ts TIMESTAMP(3)) WITH ('connector' = 'datagen');\n"
+      "CREATE TABLE o WITH ('connector' = 'print') AS SELECT ";
   std::string item;
   int depth = 0, count = 0;
   bool quoted = false;
@@ -151,27 +154,35 @@ std::vector<std::string> Values(const std::string& list) {
 using Texts = std::vector<std::string>;
 
 TEST(FlinkFunctions, Strings) {
-  EXPECT_EQ(Values("SPLIT_INDEX(s, '/', 1), SPLIT_INDEX(s, '/', 9), CHAR_LENGTH(s), LOCATE('b', s), REGEXP_REPLACE(s, '/', '-'), INITCAP('ab cd')"),
+  EXPECT_EQ(Values("SPLIT_INDEX(s, '/', 1), SPLIT_INDEX(s, '/', 9), CHAR_LENGTH(s), LOCATE('b', s), REGEXP_REPLACE(s, "
+                   "'/', '-'), INITCAP('ab cd')"),
             (Texts{"b", "NULL", "5", "3", "a-b-c", "Ab Cd"}));
-  EXPECT_EQ(Values("REGEXP_EXTRACT(s, '([a-z])/c', 1), REGEXP_EXTRACT(s, 'x', 0), IFNULL(NULLIF(s, s), 'none'), COALESCE(s, 'x'), IF(i > 3, 'big', 'small')"),
+  EXPECT_EQ(Values("REGEXP_EXTRACT(s, '([a-z])/c', 1), REGEXP_EXTRACT(s, 'x', 0), IFNULL(NULLIF(s, s), 'none'), "
+                   "COALESCE(s, 'x'), IF(i > 3, 'big', 'small')"),
             (Texts{"b", "NULL", "none", "a/b/c", "big"}));
-  EXPECT_EQ(Values("JSON_VALUE('{\"a\": {\"b\": 5}}', '$.a.b'), JSON_QUERY('{\"a\":[1]}', '$.a'), IS_DIGIT('12'), count_char(s, '/')"),
+  EXPECT_EQ(Values("JSON_VALUE('{\"a\": {\"b\": 5}}', '$.a.b'), JSON_QUERY('{\"a\":[1]}', '$.a'), IS_DIGIT('12'), "
+                   "count_char(s, '/')"),
             (Texts{"5", "[1]", "true", "2"}));
 }
 
 TEST(FlinkFunctions, Times) {
-  EXPECT_EQ(Values("DATE_FORMAT(ts, 'yyyy-MM-dd''T''HH:mm:ss.SSS'), TO_TIMESTAMP('2024-01-02 03:04:05'), TO_TIMESTAMP('05.02.2024 07', 'dd.MM.yyyy HH'), "
+  EXPECT_EQ(Values("DATE_FORMAT(ts, 'yyyy-MM-dd''T''HH:mm:ss.SSS'), TO_TIMESTAMP('2024-01-02 03:04:05'), "
+                   "TO_TIMESTAMP('05.02.2024 07', 'dd.MM.yyyy HH'), "
                    "TO_DATE('02/2024/01', 'MM/yyyy/dd'), FLOOR(ts TO HOUR)"),
-            (Texts{"2024-03-05T14:07:09.123", "2024-01-02 03:04:05", "2024-02-05 07:00:00", "2024-02-01", "2024-03-05 14:00:00"}));
-  EXPECT_EQ(Values("TIMESTAMPDIFF(MINUTE, TIMESTAMP '2024-03-05 14:00:00', ts), TIMESTAMPADD(DAY, 2, ts), TO_TIMESTAMP_LTZ(1700000000123, 3), "
-                   "FROM_UNIXTIME(1700000000), HOUR(ts), EXTRACT(DAY FROM ts), CAST(ts AS TIMESTAMP(3)), CAST('2024-01-01 00:00:00' AS TIMESTAMP_LTZ(3))"),
-            (Texts{"7", "2024-03-07 14:07:09.123", "2023-11-14 22:13:20.123+00", "2023-11-14 22:13:20", "14", "5", "2024-03-05 14:07:09.123",
-                   "2024-01-01 00:00:00+00"}));
+            (Texts{"2024-03-05T14:07:09.123", "2024-01-02 03:04:05", "2024-02-05 07:00:00", "2024-02-01",
+                   "2024-03-05 14:00:00"}));
+  EXPECT_EQ(Values("TIMESTAMPDIFF(MINUTE, TIMESTAMP '2024-03-05 14:00:00', ts), TIMESTAMPADD(DAY, 2, ts), "
+                   "TO_TIMESTAMP_LTZ(1700000000123, 3), "
+                   "FROM_UNIXTIME(1700000000), HOUR(ts), EXTRACT(DAY FROM ts), CAST(ts AS TIMESTAMP(3)), "
+                   "CAST('2024-01-01 00:00:00' AS TIMESTAMP_LTZ(3))"),
+            (Texts{"7", "2024-03-07 14:07:09.123", "2023-11-14 22:13:20.123+00", "2023-11-14 22:13:20", "14", "5",
+                   "2024-03-05 14:07:09.123", "2024-01-01 00:00:00+00"}));
 }
 
 TEST(FlinkFunctions, Numbers) {
-  EXPECT_EQ(Values("i / 2, MOD(i, 4), TRUNCATE(3.789, 1), ELEMENT(ARRAY[5]), ARRAY_CONTAINS(ARRAY[1, 2], i), POWER(i, 2)"),
-            (Texts{"3", "3", "3.7", "5", "false", "49.0"}));
+  EXPECT_EQ(
+      Values("i / 2, MOD(i, 4), TRUNCATE(3.789, 1), ELEMENT(ARRAY[5]), ARRAY_CONTAINS(ARRAY[1, 2], i), POWER(i, 2)"),
+      (Texts{"3", "3", "3.7", "5", "false", "49.0"}));
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ class Expressions {
   virtual std::unique_ptr<Expressions> Clone() const = 0;
   virtual const data::Schema& output() const = 0;
   /// One output column an expression, rows as in `in`; kinds and origins go along; `out` shares `in`'s owners.
-  /// An expression that throws (a cast, an overflow) fails only its row: `out` then lacks that row and `failed` gets its
-  /// index in `in` with the reason.
+  /// An expression that throws (a cast, an overflow) fails only its row: `out` then lacks that row and `failed` gets
+  /// its index in `in` with the reason.
   struct Failure {
     uint32_t row;
     std::string reason;
@@ -39,24 +39,43 @@ enum class WindowKind { kTumble, kHop };
 
 struct WindowSpec {
   WindowKind kind = WindowKind::kTumble;
-  int time_column = -1;      // of the input; kTimestamp or kTimestampTz
+  int time_column = -1;  // of the input; kTimestamp or kTimestampTz
   int64_t size_us = 0;
-  int64_t slide_us = 0;      // kHop; equals size_us for kTumble
+  int64_t slide_us = 0;  // kHop; equals size_us for kTumble
   int64_t offset_us = 0;
 };
 
 enum class AggregateKind {
-  kCountStar, kCount, kSum, kAvg, kMin, kMax, kCountDistinct, kQuantileCont, kQuantileDisc, kMedian, kStddevSamp, kVarSamp,
-  kBoolAnd, kBoolOr, kFirst, kLast, kArgMin, kArgMax, kStringAgg, kList, kMode
+  kCountStar,
+  kCount,
+  kSum,
+  kAvg,
+  kMin,
+  kMax,
+  kCountDistinct,
+  kQuantileCont,
+  kQuantileDisc,
+  kMedian,
+  kStddevSamp,
+  kVarSamp,
+  kBoolAnd,
+  kBoolOr,
+  kFirst,
+  kLast,
+  kArgMin,
+  kArgMax,
+  kStringAgg,
+  kList,
+  kMode
 };
 
 struct Aggregate {
   AggregateKind kind;
-  std::vector<int> arguments;   // columns of the input
-  int filter = -1;              // boolean column of the input: FILTER (WHERE ...); -1 = none
+  std::vector<int> arguments;  // columns of the input
+  int filter = -1;             // boolean column of the input: FILTER (WHERE ...); -1 = none
   bool distinct = false;
-  double quantile = 0;          // kQuantile*
-  std::string separator;        // kStringAgg
+  double quantile = 0;    // kQuantile*
+  std::string separator;  // kStringAgg
   data::Type result;
 };
 
@@ -66,35 +85,35 @@ using NodePtr = std::shared_ptr<const Node>;
 /// One relational operator; inputs below it. A NodePtr shared by several parents is computed once.
 struct Node {
   enum class Kind {
-    kScan,              // table; columns
-    kFilter,            // expressions (one, boolean)
-    kProject,           // expressions
-    kWatermark,         // watermark: one expression, a timestamp, over the input; rows pass through unchanged
-    kConstraint,        // expressions: one boolean a constraint; names and reasons in `labels`
-    kWindow,            // window: appends window_start, window_end (kTimestamp), window_time (kTimestamp) to the input
-    kWindowAggregate,   // group keys, aggregates; emits when the watermark passes window_end
-    kDeduplicate,       // first or last row of `keys` by `order_column`, within the window where there is one
+    kScan,             // table; columns
+    kFilter,           // expressions (one, boolean)
+    kProject,          // expressions
+    kWatermark,        // watermark: one expression, a timestamp, over the input; rows pass through unchanged
+    kConstraint,       // expressions: one boolean a constraint; names and reasons in `labels`
+    kWindow,           // window: appends window_start, window_end (kTimestamp), window_time (kTimestamp) to the input
+    kWindowAggregate,  // group keys, aggregates; emits when the watermark passes window_end
+    kDeduplicate,      // first or last row of `keys` by `order_column`, within the window where there is one
     kUnionAll,
-    kSink,              // table; the input has its physical columns in order
+    kSink,  // table; the input has its physical columns in order
   };
   Kind kind;
   std::vector<NodePtr> inputs;
   data::Schema output;
 
-  const Table* table = nullptr;            // kScan, kSink
-  std::vector<int> columns;                // kScan: of table->physical_schema()
+  const Table* table = nullptr;              // kScan, kSink
+  std::vector<int> columns;                  // kScan: of table->physical_schema()
   std::shared_ptr<Expressions> expressions;  // as said at each kind; cloned by every pipeline
-  std::vector<std::string> labels;         // kConstraint
-  WindowSpec window;                       // kWindow
+  std::vector<std::string> labels;           // kConstraint
+  WindowSpec window;                         // kWindow
   // kWindowAggregate, kDeduplicate: which columns of the input hold the window; -1: there is none
   int window_start = -1;
   int window_end = -1;
-  std::vector<int> keys;                   // kWindowAggregate: all group columns (window columns included), in output order
-  std::vector<Aggregate> aggregates;       // kWindowAggregate: after the keys, in output order
-  int order_column = -1;                   // kDeduplicate
-  bool keep_last = false;                  // kDeduplicate
-  int64_t limit = 1;                       // kDeduplicate: rows kept of each key (Top-N later)
-  int rank_column = -1;                    // kDeduplicate: position of row_number in the output; -1: not asked for
+  std::vector<int> keys;              // kWindowAggregate: all group columns (window columns included), in output order
+  std::vector<Aggregate> aggregates;  // kWindowAggregate: after the keys, in output order
+  int order_column = -1;              // kDeduplicate
+  bool keep_last = false;             // kDeduplicate
+  int64_t limit = 1;                  // kDeduplicate: rows kept of each key (Top-N later)
+  int rank_column = -1;               // kDeduplicate: position of row_number in the output; -1: not asked for
 };
 
 struct Plan {

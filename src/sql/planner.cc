@@ -1,6 +1,6 @@
-// From a script to a plan. Every table, view, WITH query and window is a relation that DuckDB knows by its columns only;
-// each query is planned for itself, top down (who reads which column is known before what gives it is planned), and then
-// lowered bottom up, so that a relation read by several queries is one shared node.
+// From a script to a plan. Every table, view, WITH query and window is a relation that DuckDB knows by its columns
+// only; each query is planned for itself, top down (who reads which column is known before what gives it is planned),
+// and then lowered bottom up, so that a relation read by several queries is one shared node.
 
 #include "sql/planner.h"
 
@@ -38,9 +38,12 @@ bool IsNumeric(const Type& type) {
   }
 }
 
-bool IsNestedType(const Type& type) { return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap; }
+bool IsNestedType(const Type& type) {
+  return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap;
+}
 
-/// What INSERT converts by itself. Text to numbers or times is a CAST for the writer to see, because rows can fail in it.
+/// What INSERT converts by itself. Text to numbers or times is a CAST for the writer to see, because rows can fail in
+/// it.
 bool IsAssignable(const Type& from, const Type& to) {
   if (from == to) return true;
   if (IsNumeric(from) && IsNumeric(to)) return true;
@@ -63,16 +66,16 @@ struct PlannedRelation {
   enum class Kind { kPhysical, kTable, kQuery, kWindow };
   Kind kind = Kind::kQuery;
   Schema columns;
-  std::set<int> reads;             // columns that somebody reads
-  bool timed = false;              // a window above needs its watermarks
-  const Table* table = nullptr;    // kPhysical, kTable
-  int input = -1;                  // kTable: its physical relation; kWindow: what it is over
-  std::set<int> sources;           // kQuery: what it reads
-  MappedText query;                // kQuery; kTable: all columns from the physical ones
-  SqlText text;                    // for places in errors
-  WindowCall window;               // kWindow
+  std::set<int> reads;           // columns that somebody reads
+  bool timed = false;            // a window above needs its watermarks
+  const Table* table = nullptr;  // kPhysical, kTable
+  int input = -1;                // kTable: its physical relation; kWindow: what it is over
+  std::set<int> sources;         // kQuery: what it reads
+  MappedText query;              // kQuery; kTable: all columns from the physical ones
+  SqlText text;                  // for places in errors
+  WindowCall window;             // kWindow
   BoundQuery bound, checks, watermark;
-  std::vector<std::string> labels; // of checks
+  std::vector<std::string> labels;  // of checks
   Flow flow;
 };
 
@@ -87,7 +90,9 @@ class Planner final : public RelationScope {
     for (const View& view : script_->views) TRY(DeclareView(view));
     std::vector<InsertPlan> inserts(script_->inserts.size());
     if (inserts.empty())
-      return InvalidArgument("the script has no INSERT INTO, so nothing would run").At(script_->file, 0, 0).Remedy("add INSERT INTO a table SELECT ...");
+      return InvalidArgument("the script has no INSERT INTO, so nothing would run")
+          .At(script_->file, 0, 0)
+          .Remedy("add INSERT INTO a table SELECT ...");
     for (size_t i = 0; i < inserts.size(); i++) TRY(PlanInsert(script_->inserts[i], &inserts[i]));
     for (size_t id = relations_.size(); id-- > 0;) TRY(PlanRelation(static_cast<int>(id)));
     for (size_t id = 0; id < relations_.size(); id++) TRY(LowerRelation(static_cast<int>(id)));
@@ -109,13 +114,17 @@ class Planner final : public RelationScope {
     if (found != names_.end()) return found->second;
     std::string known;
     for (const auto& [other, id] : names_) known += (known.empty() ? "" : ", ") + front_end_->relation(id).name;
-    return InvalidArgument("table \"" + name + "\" does not exist (" + (known.empty() ? "there are none" : "there are: " + known) + ")").At(where);
+    return InvalidArgument("table \"" + name + "\" does not exist (" +
+                           (known.empty() ? "there are none" : "there are: " + known) + ")")
+        .At(where);
   }
 
   Result<int> AddQuery(const std::string& name, const std::vector<std::string>& columns, MappedText query) override {
     const std::vector<ResultColumn> result = TRY(front_end_->Describe(query));
     if (!columns.empty() && columns.size() != result.size())
-      return InvalidArgument(name + " names " + std::to_string(columns.size()) + " columns, its query gives " + std::to_string(result.size())).At(query.At(0));
+      return InvalidArgument(name + " names " + std::to_string(columns.size()) + " columns, its query gives " +
+                             std::to_string(result.size()))
+          .At(query.At(0));
     PlannedRelation relation;
     relation.kind = PlannedRelation::Kind::kQuery;
     relation.text = current_text_;
@@ -123,7 +132,9 @@ class Planner final : public RelationScope {
       const std::string& column = columns.empty() ? result[i].name : columns[i];
       for (const data::Field& other : relation.columns)
         if (ToLower(other.name) == ToLower(column))
-          return InvalidArgument(name + " has two columns named " + column).At(query.At(0)).Remedy("rename one with AS");
+          return InvalidArgument(name + " has two columns named " + column)
+              .At(query.At(0))
+              .Remedy("rename one with AS");
       relation.columns.push_back({column, result[i].type});
     }
     const BoundQuery whole = TRY(front_end_->Plan(query));
@@ -142,15 +153,19 @@ class Planner final : public RelationScope {
     const int column = FindColumn(relation.columns, call.time_column);
     if (column < 0)
       return InvalidArgument("column \"" + call.time_column + "\" does not exist in " + name + " (" +
-                             data::DescribeFields(relation.columns) + ")").At(call.time_where);
+                             data::DescribeFields(relation.columns) + ")")
+          .At(call.time_where);
     const Type& type = relation.columns[static_cast<size_t>(column)].type;
     if (!IsTimestamp(type))
-      return InvalidArgument("a window needs a TIMESTAMP or TIMESTAMP_LTZ column, and " + call.time_column + " is " + type.ToString())
+      return InvalidArgument("a window needs a TIMESTAMP or TIMESTAMP_LTZ column, and " + call.time_column + " is " +
+                             type.ToString())
           .At(call.time_where)
           .Remedy("add a computed column to the table, as in ts AS TO_TIMESTAMP(" + call.time_column + ")");
     if (!HasWatermark(input))
-      return InvalidArgument("windows over " + name + " would never close: its table declares no watermark").At(call.where)
-          .Remedy("add WATERMARK FOR " + call.time_column + " AS " + call.time_column + " - INTERVAL '5' SECOND to the table");
+      return InvalidArgument("windows over " + name + " would never close: its table declares no watermark")
+          .At(call.where)
+          .Remedy("add WATERMARK FOR " + call.time_column + " AS " + call.time_column +
+                  " - INTERVAL '5' SECOND to the table");
     relation.window.spec.time_column = column;
     for (const char* added : {"window_start", "window_end", "window_time"})
       if (FindColumn(relation.columns, added) >= 0)  // a window over a window: the new one hides the old
@@ -164,8 +179,8 @@ class Planner final : public RelationScope {
   struct InsertPlan {
     const Table* table = nullptr;
     SqlText text;
-    BoundQuery bound;             // gives its physical columns
-    BoundQuery checks;            // over the sink's physical columns
+    BoundQuery bound;   // gives its physical columns
+    BoundQuery checks;  // over the sink's physical columns
     std::vector<std::string> labels;
     int physical = -1;
   };
@@ -180,7 +195,8 @@ class Planner final : public RelationScope {
 
   Result<int> Add(const std::string& name, PlannedRelation relation) {
     if (relations_.size() >= kRelationsMax)
-      return Error(ErrorCode::kLimitExceeded, "a script has at most " + std::to_string(kRelationsMax) + " tables, views, WITH queries and windows");
+      return Error(ErrorCode::kLimitExceeded, "a script has at most " + std::to_string(kRelationsMax) +
+                                                  " tables, views, WITH queries and windows");
     const int id = front_end_->AddRelation({name, relation.columns});
     CHECK(id == static_cast<int>(relations_.size()));
     relations_.push_back(std::move(relation));
@@ -192,7 +208,8 @@ class Planner final : public RelationScope {
     if (relation.kind == PlannedRelation::Kind::kTable) return relation.table->watermark.has_value();
     if (relation.kind == PlannedRelation::Kind::kPhysical) return false;
     if (relation.kind == PlannedRelation::Kind::kWindow) return true;
-    return std::all_of(relation.sources.begin(), relation.sources.end(), [this](int source) { return HasWatermark(source); });
+    return std::all_of(relation.sources.begin(), relation.sources.end(),
+                       [this](int source) { return HasWatermark(source); });
   }
 
   // "name" AS the relation sees it: columns of the physical relation, computed ones from them.
@@ -228,10 +245,12 @@ class Planner final : public RelationScope {
     }
     visible.columns = table->schema();
     if (table->watermark) {
-      const Column& column = table->columns[static_cast<size_t>(data::FindField(visible.columns, table->watermark->column))];
+      const Column& column =
+          table->columns[static_cast<size_t>(data::FindField(visible.columns, table->watermark->column))];
       if (!IsTimestamp(column.type))
         return InvalidArgument("WATERMARK FOR " + column.name + ": the column is " + column.type.ToString() +
-                               ", not TIMESTAMP or TIMESTAMP_LTZ").At(table->watermark->expression.where)
+                               ", not TIMESTAMP or TIMESTAMP_LTZ")
+            .At(table->watermark->expression.where)
             .Remedy("add a computed column, as in ts AS TO_TIMESTAMP_LTZ(" + column.name + ", 3), and use that");
     }
     const int id = TRY(Add(table->name, std::move(visible)));
@@ -260,7 +279,8 @@ class Planner final : public RelationScope {
     out.Add("SELECT ");
     for (size_t i = 0; i < wanted.size(); i++) {
       const std::string source = wanted[i].first < 0 ? "NULL" : "__c" + std::to_string(wanted[i].first);
-      out.Add((i ? ", CAST(" : "CAST(") + source + " AS " + SqlType(wanted[i].second.type) + ") AS " + QuoteIdentifier(wanted[i].second.name));
+      out.Add((i ? ", CAST(" : "CAST(") + source + " AS " + SqlType(wanted[i].second.type) + ") AS " +
+              QuoteIdentifier(wanted[i].second.name));
     }
     out.Add(" FROM (").Add(query).Add(") AS __q(");
     for (size_t i = 0; i < width; i++) out.Add((i ? ", __c" : "__c") + std::to_string(i));
@@ -281,7 +301,9 @@ class Planner final : public RelationScope {
       std::set<std::string> seen;
       for (const ResultColumn& column : result) {
         if (!seen.insert(ToLower(column.name)).second)
-          return InvalidArgument("the query gives two columns named " + column.name).At(insert.query.where).Remedy("rename one with AS");
+          return InvalidArgument("the query gives two columns named " + column.name)
+              .At(insert.query.where)
+              .Remedy("rename one with AS");
         Column made;
         made.name = column.name;
         made.type = column.type;
@@ -302,9 +324,12 @@ class Planner final : public RelationScope {
         if (!targets[i]->read_only) source[i] = static_cast<int>(given++);
     } else {
       for (const std::string& name : insert.columns) {
-        const auto at = std::find_if(targets.begin(), targets.end(), [&](const Column* column) { return column->name == name; });
+        const auto at =
+            std::find_if(targets.begin(), targets.end(), [&](const Column* column) { return column->name == name; });
         if (at == targets.end() || (*at)->read_only)
-          return InvalidArgument("column " + name + " of " + table->name + " can't be written: it is computed or METADATA ... VIRTUAL").At(insert.where);
+          return InvalidArgument("column " + name + " of " + table->name +
+                                 " can't be written: it is computed or METADATA ... VIRTUAL")
+              .At(insert.where);
         source[static_cast<size_t>(at - targets.begin())] = static_cast<int>(given++);
       }
     }
@@ -313,8 +338,9 @@ class Planner final : public RelationScope {
       for (size_t i = 0; i < targets.size(); i++)
         if (source[i] >= 0) wanted += (wanted.empty() ? "" : ", ") + targets[i]->name;
       for (const ResultColumn& column : result) found += (found.empty() ? "" : ", ") + column.name;
-      return InvalidArgument("INSERT INTO " + table->name + " takes " + std::to_string(given) + " columns (" + wanted + "), the query gives " +
-                             std::to_string(result.size()) + " (" + found + ")").At(insert.query.where);
+      return InvalidArgument("INSERT INTO " + table->name + " takes " + std::to_string(given) + " columns (" + wanted +
+                             "), the query gives " + std::to_string(result.size()) + " (" + found + ")")
+          .At(insert.query.where);
     }
     std::vector<std::pair<int, data::Field>> wanted;
     for (size_t i = 0; i < targets.size(); i++) {
@@ -323,14 +349,18 @@ class Planner final : public RelationScope {
       const bool null = source[i] < 0 || result[static_cast<size_t>(source[i])].is_null_literal;
       if (null && target.not_null && !target.read_only)
         return InvalidArgument("column " + target.name + " of " + table->name + " is NOT NULL, and the query gives " +
-                               (source[i] < 0 ? "nothing for it" : "NULL")).At(insert.query.where);
+                               (source[i] < 0 ? "nothing for it" : "NULL"))
+            .At(insert.query.where);
       if (null) continue;
       const ResultColumn& from = result[static_cast<size_t>(source[i])];
       if (!IsAssignable(from.type, target.type))
-        return InvalidArgument("column " + target.name + " of " + table->name + " is " + target.type.ToString() + ", and the query's column " +
-                               std::to_string(source[i] + 1) + " (" + from.name + ") is " + from.type.ToString()).At(insert.query.where)
-            .Remedy(IsNestedType(from.type) && target.type.id == TypeId::kVarchar ? "write to_json(" + from.name + ")"
-                                                                                   : "write CAST(" + from.name + " AS " + SqlType(target.type) + ")");
+        return InvalidArgument("column " + target.name + " of " + table->name + " is " + target.type.ToString() +
+                               ", and the query's column " + std::to_string(source[i] + 1) + " (" + from.name +
+                               ") is " + from.type.ToString())
+            .At(insert.query.where)
+            .Remedy(IsNestedType(from.type) && target.type.id == TypeId::kVarchar
+                        ? "write to_json(" + from.name + ")"
+                        : "write CAST(" + from.name + " AS " + SqlType(target.type) + ")");
     }
     out->bound = TRY(front_end_->Plan(Wrap(query, result.size(), wanted)));
     Read(out->bound, false);
@@ -346,7 +376,8 @@ class Planner final : public RelationScope {
   }
 
   // One boolean for each NOT NULL and CHECK. `of_sink`: virtual metadata is never there.
-  Status PlanChecks(const Table& table, const MappedText& from, bool of_sink, BoundQuery* out, std::vector<std::string>* labels) {
+  Status PlanChecks(const Table& table, const MappedText& from, bool of_sink, BoundQuery* out,
+                    std::vector<std::string>* labels) {
     MappedText query;
     query.Add("SELECT ");
     for (const Column& column : table.columns) {
@@ -400,8 +431,10 @@ class Planner final : public RelationScope {
           query.Add("SELECT (").Add(TRY(RewriteExpression(table.watermark->expression))).Add(")").Add(from);
           const std::vector<ResultColumn> result = TRY(front_end_->Describe(query));
           if (result.size() != 1 || !IsTimestamp(result[0].type))
-            return InvalidArgument("the watermark's expression is " + (result.empty() ? "nothing" : result[0].type.ToString()) +
-                                   ", not TIMESTAMP or TIMESTAMP_LTZ").At(table.watermark->expression.where)
+            return InvalidArgument("the watermark's expression is " +
+                                   (result.empty() ? "nothing" : result[0].type.ToString()) +
+                                   ", not TIMESTAMP or TIMESTAMP_LTZ")
+                .At(table.watermark->expression.where)
                 .Remedy("write " + table.watermark->column + " - INTERVAL '5' SECOND");
           relation.watermark = TRY(front_end_->Plan(query));
           Read(relation.watermark, false);
@@ -496,8 +529,11 @@ class Planner final : public RelationScope {
     const FlowOf inputs = [this](int read) -> const Flow& { return At(read).flow; };
     Flow flow = TRY(LowerQuery(*front_end_, planned.bound, inputs, planned.text, names));
     const std::string connector = planned.table->Get("connector");
-    if (GivesUpdates(flow.node) && planned.table->primary_key.empty() && connector != "print" && connector != "blackhole")
-      return InvalidArgument("the query updates rows it gave before, and " + insert.target + " has no primary key to update them by").At(insert.where)
+    if (GivesUpdates(flow.node) && planned.table->primary_key.empty() && connector != "print" &&
+        connector != "blackhole")
+      return InvalidArgument("the query updates rows it gave before, and " + insert.target +
+                             " has no primary key to update them by")
+          .At(insert.where)
           .Remedy("add PRIMARY KEY (...) NOT ENFORCED to " + insert.target + ", or deduplicate within a window");
     if (planned.checks.plan) flow.node = TRY(Constrain(flow, planned.checks, planned.labels));
     auto sink = std::make_shared<Node>();

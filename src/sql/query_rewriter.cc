@@ -23,9 +23,9 @@ std::string UnitName(std::string_view word) {
 // Java's date patterns (yyyy-MM-dd HH:mm:ss.SSS, 'quoted') in strftime's notation.
 std::string StrftimeFormat(std::string_view java) {
   static constexpr std::pair<std::string_view, std::string_view> kFields[] = {
-      {"yyyy", "%Y"}, {"yy", "%y"}, {"MMMM", "%B"}, {"MMM", "%b"}, {"MM", "%m"}, {"M", "%-m"}, {"dd", "%d"}, {"d", "%-d"},
-      {"HH", "%H"}, {"H", "%-H"}, {"hh", "%I"}, {"mm", "%M"}, {"ss", "%S"}, {"SSSSSS", "%f"}, {"SSS", "%g"},
-      {"EEEE", "%A"}, {"EEE", "%a"}, {"a", "%p"}, {"DDD", "%j"}};
+      {"yyyy", "%Y"}, {"yy", "%y"},   {"MMMM", "%B"}, {"MMM", "%b"}, {"MM", "%m"}, {"M", "%-m"}, {"dd", "%d"},
+      {"d", "%-d"},   {"HH", "%H"},   {"H", "%-H"},   {"hh", "%I"},  {"mm", "%M"}, {"ss", "%S"}, {"SSSSSS", "%f"},
+      {"SSS", "%g"},  {"EEEE", "%A"}, {"EEE", "%a"},  {"a", "%p"},   {"DDD", "%j"}};
   std::string out;
   for (size_t i = 0; i < java.size();) {
     if (java[i] == '\'') {
@@ -65,7 +65,7 @@ constexpr PatternFunction kPatternFunctions[] = {
 
 int64_t UnitMicros(const std::string& unit) {
   static const auto* const kUnits = new std::map<std::string, int64_t>{
-      {"microsecond", 1}, {"millisecond", 1000}, {"second", 1'000'000}, {"minute", 60'000'000},
+      {"microsecond", 1},      {"millisecond", 1000},   {"second", 1'000'000},       {"minute", 60'000'000},
       {"hour", 3'600'000'000}, {"day", 86'400'000'000}, {"week", 7 * 86'400'000'000}};
   const auto found = kUnits->find(unit);
   return found == kUnits->end() ? 0 : found->second;
@@ -102,7 +102,8 @@ class Rewriter {
   // Rewrites tokens [begin, end). CTE names come in and stay valid to the end of the range.
   Result<MappedText> Range(size_t begin, size_t end, Named named, int depth) {
     if (depth > kNestingMax)
-      return Error(ErrorCode::kLimitExceeded, "queries nest at most " + std::to_string(kNestingMax) + " deep").At(Where(begin));
+      return Error(ErrorCode::kLimitExceeded, "queries nest at most " + std::to_string(kNestingMax) + " deep")
+          .At(Where(begin));
     MappedText out;
     for (size_t i = begin; i < end;) {
       const Token& token = tokens_[i];
@@ -124,7 +125,8 @@ class Rewriter {
       }
       if (IsWindowName(token) && call) {
         if (!At(i + 2).Is("TABLE") && !At(i + 2).Is("DATA"))
-          return Unsupported(ToUpper(token.text) + " in this place (a group window function) is not supported").At(Where(i))
+          return Unsupported(ToUpper(token.text) + " in this place (a group window function) is not supported")
+              .At(Where(i))
               .Remedy("use FROM TABLE(" + ToUpper(token.text) +
                       "(TABLE t, DESCRIPTOR(time_column), ...)) and GROUP BY window_start, window_end");
         i = TRY(Window(i, named, &out));
@@ -132,7 +134,8 @@ class Rewriter {
       }
       for (const char* name : {"TUMBLE_START", "TUMBLE_END", "TUMBLE_ROWTIME", "HOP_START", "HOP_END", "HOP_ROWTIME"})
         if (token.Is(name) && call)
-          return Unsupported(std::string(name) + " is not supported").At(Where(i))
+          return Unsupported(std::string(name) + " is not supported")
+              .At(Where(i))
               .Remedy("use window_start and window_end of TABLE(TUMBLE(...))");
       if (token.Is("MATCH_RECOGNIZE")) return Unsupported("MATCH_RECOGNIZE is not supported").At(Where(i));
       if (token.Is("FOR") && At(i + 1).Is("SYSTEM_TIME"))
@@ -151,7 +154,8 @@ class Rewriter {
           continue;
         }
       }
-      if (call && token.Is("REGEXP_EXTRACT")) {  // null where nothing matches, as in Flink; DuckDB gives an empty string
+      if (call &&
+          token.Is("REGEXP_EXTRACT")) {  // null where nothing matches, as in Flink; DuckDB gives an empty string
         const size_t close = TRY(Close(i + 1));
         out.Add("nullif(regexp_extract(", source_, token.begin);
         out.Add(TRY(Range(i + 2, close, named, depth + 1)));
@@ -295,7 +299,8 @@ class Rewriter {
     if (named.empty()) return out;
     bool first = true;
     for (const auto& [name, id] : named) {
-      out.Add((first ? "WITH " : ", ") + QuoteIdentifier(name) + " AS NOT MATERIALIZED (SELECT * FROM " + RelationCall(id) + ")");
+      out.Add((first ? "WITH " : ", ") + QuoteIdentifier(name) + " AS NOT MATERIALIZED (SELECT * FROM " +
+              RelationCall(id) + ")");
       first = false;
     }
     out.Add(" SELECT * FROM (");
@@ -315,8 +320,8 @@ class Rewriter {
     std::string table;
     size_t table_at = 0;
     std::map<std::string, std::pair<int64_t, size_t>> intervals;  // SIZE, SLIDE, OFFSET
-    const std::vector<std::string> order = hop ? std::vector<std::string>{"SLIDE", "SIZE", "OFFSET"}
-                                               : std::vector<std::string>{"SIZE", "OFFSET"};
+    const std::vector<std::string> order =
+        hop ? std::vector<std::string>{"SLIDE", "SIZE", "OFFSET"} : std::vector<std::string>{"SIZE", "OFFSET"};
     size_t position = 0;  // of unnamed intervals
     size_t at = i + 2;
     while (at < close) {
@@ -348,8 +353,10 @@ class Rewriter {
         const size_t start = at;
         const int64_t micros = TRY(Interval(&at));
         if (std::find(order.begin(), order.end(), parameter) == order.end())
-          return InvalidArgument(call.function + " has no parameter " + parameter).At(Where(start))
-              .Remedy(hop ? "it takes DATA, TIMECOL, SLIDE, SIZE and OFFSET" : "it takes DATA, TIMECOL, SIZE and OFFSET");
+          return InvalidArgument(call.function + " has no parameter " + parameter)
+              .At(Where(start))
+              .Remedy(hop ? "it takes DATA, TIMECOL, SLIDE, SIZE and OFFSET"
+                          : "it takes DATA, TIMECOL, SIZE and OFFSET");
         if (!intervals.emplace(parameter, std::pair(micros, start)).second)
           return InvalidArgument(parameter + " is there twice").At(Where(start));
       } else {
@@ -361,7 +368,8 @@ class Rewriter {
     }
     const char* usage = hop ? "write HOP(TABLE t, DESCRIPTOR(time_column), slide, size)"
                             : "write TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '10' SECOND)";
-    if (table.empty() || call.time_column.empty() || !intervals.contains("SIZE") || (hop && !intervals.contains("SLIDE")))
+    if (table.empty() || call.time_column.empty() || !intervals.contains("SIZE") ||
+        (hop && !intervals.contains("SLIDE")))
       return InvalidArgument(call.function + " lacks a parameter").At(call.where).Remedy(usage);
     call.spec.kind = hop ? WindowKind::kHop : WindowKind::kTumble;
     call.spec.size_us = intervals["SIZE"].first;
@@ -370,11 +378,14 @@ class Rewriter {
     if (call.spec.size_us <= 0 || call.spec.slide_us <= 0)
       return InvalidArgument("a window's size and slide are more than 0").At(Where(intervals["SIZE"].second));
     if (call.spec.size_us % call.spec.slide_us != 0)
-      return InvalidArgument("the size of a HOP window is a multiple of its slide").At(Where(intervals["SIZE"].second))
+      return InvalidArgument("the size of a HOP window is a multiple of its slide")
+          .At(Where(intervals["SIZE"].second))
           .Remedy("mind the order: HOP(TABLE t, DESCRIPTOR(c), slide, size)");
     if (call.spec.size_us / call.spec.slide_us > kWindowsOfARowMax)
-      return Error(ErrorCode::kLimitExceeded, "a row lies in at most " + std::to_string(kWindowsOfARowMax) + " HOP windows")
-          .At(Where(intervals["SIZE"].second)).Remedy("use a larger slide");
+      return Error(ErrorCode::kLimitExceeded,
+                   "a row lies in at most " + std::to_string(kWindowsOfARowMax) + " HOP windows")
+          .At(Where(intervals["SIZE"].second))
+          .Remedy("use a larger slide");
     const auto query = named.find(ToLower(table));
     const int input = query != named.end() ? query->second : TRY(scope_->Find(table, Where(table_at)));
     const int id = TRY(scope_->AddWindow(call, input));
@@ -403,7 +414,8 @@ class Rewriter {
     }
     const int64_t micros = UnitMicros(unit);
     if (micros == 0)
-      return InvalidArgument("a window can't be measured in '" + unit + "'").At(Where(i - 1))
+      return InvalidArgument("a window can't be measured in '" + unit + "'")
+          .At(Where(i - 1))
           .Remedy("use MILLISECOND, SECOND, MINUTE, HOUR, DAY or WEEK");
     double value = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);

@@ -1,6 +1,6 @@
 #pragma once
-// From Flink's spelling of a query to DuckDB's: quoted names, type names, a few functions with syntax of their own, window
-// table functions and WITH. What DuckDB can't know (windows, queries by name) becomes a numbered relation.
+// From Flink's spelling of a query to DuckDB's: quoted names, type names, a few functions with syntax of their own,
+// window table functions and WITH. What DuckDB can't know (windows, queries by name) becomes a numbered relation.
 
 #include <map>
 #include <string>
@@ -13,8 +13,8 @@ namespace tailrace::sql {
 
 /// TUMBLE or HOP as written; the sizes are checked.
 struct WindowCall {
-  WindowSpec spec;            // time_column not set
-  std::string function;       // "TUMBLE"
+  WindowSpec spec;       // time_column not set
+  std::string function;  // "TUMBLE"
   std::string time_column;
   SourceLocation time_where;
   SourceLocation where;

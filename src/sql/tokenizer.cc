@@ -11,8 +11,8 @@ bool IsWordStart(char c) { return std::isalpha(static_cast<unsigned char>(c)) ||
 bool IsWordPart(char c) { return IsWordStart(c) || std::isdigit(static_cast<unsigned char>(c)) || c == '$'; }
 
 // Longest first.
-constexpr std::string_view kOperators[] = {"->>", "<=>", "!~~", "<>", "!=", "<=", ">=", "==", "||", "::", "->", "=>",
-                                           ":=", "<<", ">>", "**", "//", "!~", "~~"};
+constexpr std::string_view kOperators[] = {"->>", "<=>", "!~~", "<>", "!=", "<=", ">=", "==", "||", "::",
+                                           "->",  "=>",  ":=",  "<<", ">>", "**", "//", "!~", "~~"};
 
 }  // namespace
 
@@ -101,7 +101,9 @@ Result<std::vector<Token>> Tokenize(const SourceText& source) {
     if (c == '/' && text.substr(i, 2) == "/*") {
       const size_t end = text.find("*/", i + 2);
       if (end == std::string_view::npos)
-        return InvalidArgument("the comment that starts here is not closed").At(source.At(i)).Remedy("close it with */");
+        return InvalidArgument("the comment that starts here is not closed")
+            .At(source.At(i))
+            .Remedy("close it with */");
       i = end + 2;
       continue;
     }

@@ -14,11 +14,11 @@ inline constexpr size_t kScriptBytesMax = 4 << 20;
 
 struct Token {
   enum class Kind : uint8_t {
-    kWord,     // a keyword or a plain identifier
-    kQuoted,   // `identifier` or "identifier"; text without quotes, doubled ones halved
-    kString,   // 'literal'; text without quotes, '' halved
+    kWord,    // a keyword or a plain identifier
+    kQuoted,  // `identifier` or "identifier"; text without quotes, doubled ones halved
+    kString,  // 'literal'; text without quotes, '' halved
     kNumber,
-    kSymbol,   // one of ( ) , ; . = < > [ ] ... or an operator of two or three characters
+    kSymbol,  // one of ( ) , ; . = < > [ ] ... or an operator of two or three characters
     kEnd,
   };
   Kind kind = Kind::kEnd;

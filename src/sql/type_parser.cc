@@ -62,29 +62,62 @@ constexpr size_t kFieldsMax = 2048;
 
 const std::map<std::string, TypeId>& SimpleTypes() {
   static const auto* const kTypes = new std::map<std::string, TypeId>{
-      {"BOOLEAN", TypeId::kBoolean},   {"BOOL", TypeId::kBoolean},     {"TINYINT", TypeId::kTinyInt},
-      {"INT1", TypeId::kTinyInt},      {"SMALLINT", TypeId::kSmallInt}, {"INT2", TypeId::kSmallInt},
-      {"SHORT", TypeId::kSmallInt},    {"INT", TypeId::kInteger},      {"INTEGER", TypeId::kInteger},
-      {"INT4", TypeId::kInteger},      {"SIGNED", TypeId::kInteger},   {"BIGINT", TypeId::kBigInt},
-      {"INT8", TypeId::kBigInt},       {"LONG", TypeId::kBigInt},      {"HUGEINT", TypeId::kHugeInt},
-      {"FLOAT", TypeId::kFloat},       {"REAL", TypeId::kFloat},       {"FLOAT4", TypeId::kFloat},
-      {"DOUBLE", TypeId::kDouble},     {"FLOAT8", TypeId::kDouble},    {"STRING", TypeId::kVarchar},
-      {"TEXT", TypeId::kVarchar},      {"VARCHAR", TypeId::kVarchar},  {"CHAR", TypeId::kVarchar},
-      {"CHARACTER", TypeId::kVarchar}, {"BPCHAR", TypeId::kVarchar},   {"JSON", TypeId::kVarchar},
-      {"BYTES", TypeId::kBlob},        {"VARBINARY", TypeId::kBlob},   {"BINARY", TypeId::kBlob},
-      {"BLOB", TypeId::kBlob},         {"BYTEA", TypeId::kBlob},       {"DATE", TypeId::kDate},
-      {"TIME", TypeId::kTime},         {"TIMESTAMP", TypeId::kTimestamp}, {"DATETIME", TypeId::kTimestamp},
-      {"TIMESTAMP_LTZ", TypeId::kTimestampTz}, {"TIMESTAMPTZ", TypeId::kTimestampTz},
-      {"INTERVAL", TypeId::kInterval}, {"UUID", TypeId::kUuid},
+      {"BOOLEAN", TypeId::kBoolean},
+      {"BOOL", TypeId::kBoolean},
+      {"TINYINT", TypeId::kTinyInt},
+      {"INT1", TypeId::kTinyInt},
+      {"SMALLINT", TypeId::kSmallInt},
+      {"INT2", TypeId::kSmallInt},
+      {"SHORT", TypeId::kSmallInt},
+      {"INT", TypeId::kInteger},
+      {"INTEGER", TypeId::kInteger},
+      {"INT4", TypeId::kInteger},
+      {"SIGNED", TypeId::kInteger},
+      {"BIGINT", TypeId::kBigInt},
+      {"INT8", TypeId::kBigInt},
+      {"LONG", TypeId::kBigInt},
+      {"HUGEINT", TypeId::kHugeInt},
+      {"FLOAT", TypeId::kFloat},
+      {"REAL", TypeId::kFloat},
+      {"FLOAT4", TypeId::kFloat},
+      {"DOUBLE", TypeId::kDouble},
+      {"FLOAT8", TypeId::kDouble},
+      {"STRING", TypeId::kVarchar},
+      {"TEXT", TypeId::kVarchar},
+      {"VARCHAR", TypeId::kVarchar},
+      {"CHAR", TypeId::kVarchar},
+      {"CHARACTER", TypeId::kVarchar},
+      {"BPCHAR", TypeId::kVarchar},
+      {"JSON", TypeId::kVarchar},
+      {"BYTES", TypeId::kBlob},
+      {"VARBINARY", TypeId::kBlob},
+      {"BINARY", TypeId::kBlob},
+      {"BLOB", TypeId::kBlob},
+      {"BYTEA", TypeId::kBlob},
+      {"DATE", TypeId::kDate},
+      {"TIME", TypeId::kTime},
+      {"TIMESTAMP", TypeId::kTimestamp},
+      {"DATETIME", TypeId::kTimestamp},
+      {"TIMESTAMP_LTZ", TypeId::kTimestampTz},
+      {"TIMESTAMPTZ", TypeId::kTimestampTz},
+      {"INTERVAL", TypeId::kInterval},
+      {"UUID", TypeId::kUuid},
   };
   return *kTypes;
 }
 
 const std::map<std::string, std::string>& RefusedTypes() {
   static const auto* const kTypes = new std::map<std::string, std::string>{
-      {"UTINYINT", "use SMALLINT"}, {"USMALLINT", "use INT"},    {"UINTEGER", "use BIGINT"},
-      {"UBIGINT", "use DECIMAL(20, 0)"}, {"UHUGEINT", "use DECIMAL(38, 0)"}, {"MULTISET", "use ARRAY"},
-      {"RAW", "use BYTES"},         {"ENUM", "use STRING with a CHECK"}, {"UNION", "use ROW"}, {"BIT", "use BYTES"},
+      {"UTINYINT", "use SMALLINT"},
+      {"USMALLINT", "use INT"},
+      {"UINTEGER", "use BIGINT"},
+      {"UBIGINT", "use DECIMAL(20, 0)"},
+      {"UHUGEINT", "use DECIMAL(38, 0)"},
+      {"MULTISET", "use ARRAY"},
+      {"RAW", "use BYTES"},
+      {"ENUM", "use STRING with a CHECK"},
+      {"UNION", "use ROW"},
+      {"BIT", "use BYTES"},
   };
   return *kTypes;
 }
@@ -192,8 +225,10 @@ Result<Type> ParseOne(TokenCursor& cursor, int depth) {
   if (found == SimpleTypes().end())
     return InvalidArgument("unknown type " + token.text)
         .At(where)
-        .Remedy("use one of BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, BYTES, DATE, TIME, "
-                "TIMESTAMP(p), TIMESTAMP_LTZ(p), INTERVAL, UUID, ARRAY<...>, MAP<..., ...>, ROW<...>");
+        .Remedy(
+            "use one of BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, BYTES, DATE, "
+            "TIME, "
+            "TIMESTAMP(p), TIMESTAMP_LTZ(p), INTERVAL, UUID, ARRAY<...>, MAP<..., ...>, ROW<...>");
   TypeId id = found->second;
   if (id == TypeId::kVarchar) cursor.Accept("VARYING");
   if (id == TypeId::kTime || id == TypeId::kTimestamp || id == TypeId::kTimestampTz) {
@@ -206,17 +241,20 @@ Result<Type> ParseOne(TokenCursor& cursor, int depth) {
     }
     return Type(id);
   }
-  if (id == TypeId::kVarchar || id == TypeId::kBlob) TRY(Parameters(cursor, 1, 2147483647));  // not enforced, as in Flink's sources
+  if (id == TypeId::kVarchar || id == TypeId::kBlob)
+    TRY(Parameters(cursor, 1, 2147483647));  // not enforced, as in Flink's sources
   return Type(id);
 }
 
 Result<Type> ParseNested(TokenCursor& cursor, int depth) {
   if (depth > kTypeDepthMax)
-    return Error(ErrorCode::kLimitExceeded, "types nest at most " + std::to_string(kTypeDepthMax) + " deep").At(cursor.Here());
+    return Error(ErrorCode::kLimitExceeded, "types nest at most " + std::to_string(kTypeDepthMax) + " deep")
+        .At(cursor.Here());
   Type type = TRY(ParseOne(cursor, depth));
   for (int wraps = 0;; wraps++) {  // INT ARRAY, INT[]
     if (wraps > kTypeDepthMax)
-      return Error(ErrorCode::kLimitExceeded, "types nest at most " + std::to_string(kTypeDepthMax) + " deep").At(cursor.Here());
+      return Error(ErrorCode::kLimitExceeded, "types nest at most " + std::to_string(kTypeDepthMax) + " deep")
+          .At(cursor.Here());
     if (cursor.Accept("[")) {
       TRY(cursor.Expect("]"));
     } else if (!cursor.Accept("ARRAY")) {

@@ -99,7 +99,8 @@ Result<Checkpoint> DecodeCheckpoint(BytesView bytes) {
     state.whole = in.Bytes();
     for (uint64_t groups = in.Count(); groups > 0 && in.ok(); groups--) {
       uint32_t group = static_cast<uint32_t>(in.Varint());
-      if (in.U8() != static_cast<uint8_t>(StateForm::kFull)) return Corrupt("checkpoint holds state in an unknown form");
+      if (in.U8() != static_cast<uint8_t>(StateForm::kFull))
+        return Corrupt("checkpoint holds state in an unknown form");
       state.keyed[group] = in.Bytes();
     }
   }
@@ -121,7 +122,9 @@ Status MakeDirectories(const std::string& path) {
 /// Closes on the way out.
 struct Fd {
   int fd;
-  ~Fd() { if (fd >= 0) close(fd); }
+  ~Fd() {
+    if (fd >= 0) close(fd);
+  }
 };
 
 class CheckpointDirectory final : public CheckpointStore {
@@ -137,7 +140,9 @@ class CheckpointDirectory final : public CheckpointStore {
       while (done < bytes.size()) {
         ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return IoError("cannot write checkpoint " + temporary, errno).Remedy("free space on the disk; the job goes on from its last checkpoint");
+        if (n < 0)
+          return IoError("cannot write checkpoint " + temporary, errno)
+              .Remedy("free space on the disk; the job goes on from its last checkpoint");
         done += static_cast<size_t>(n);
       }
       if (fdatasync(file.fd) != 0) return IoError("cannot sync checkpoint " + temporary, errno);
@@ -155,7 +160,8 @@ class CheckpointDirectory final : public CheckpointStore {
     }
     struct stat about;
     if (fstat(file.fd, &about) != 0) return IoError("cannot read checkpoint " + path, errno);
-    if (static_cast<uint64_t>(about.st_size) > kBytesMax) return Corrupt("checkpoint " + path + " is larger than 16 GiB");
+    if (static_cast<uint64_t>(about.st_size) > kBytesMax)
+      return Corrupt("checkpoint " + path + " is larger than 16 GiB");
     std::string bytes(static_cast<size_t>(about.st_size), '\0');
     size_t done = 0;
     while (done < bytes.size()) {
@@ -206,7 +212,8 @@ class CheckpointDirectory final : public CheckpointStore {
 Result<std::unique_ptr<CheckpointStore>> OpenCheckpointDirectory(const std::string& directory) {
   TRY(MakeDirectories(directory));
   if (access(directory.c_str(), W_OK) != 0) {
-    return IoError("cannot write to checkpoint directory " + directory, errno).Remedy("name another one with --data-dir");
+    return IoError("cannot write to checkpoint directory " + directory, errno)
+        .Remedy("name another one with --data-dir");
   }
   return std::unique_ptr<CheckpointStore>(new CheckpointDirectory(directory));
 }

@@ -17,12 +17,12 @@ namespace tailrace::stream {
 struct Checkpoint {
   uint64_t epoch = 0;
   int64_t created_ms = 0;
-  bool finished = false;                            // the job ended by itself: its next run starts anew
-  std::string fingerprint;                          // Graph::fingerprint
+  bool finished = false;    // the job ended by itself: its next run starts anew
+  std::string fingerprint;  // Graph::fingerprint
   uint32_t key_groups = 128;
-  std::map<std::string, std::string> positions;     // by source id
-  std::map<std::string, OperatorState> operators;   // by operator name; only those with state
-  std::map<std::string, std::string> prepared;      // by sink id; only what is not empty
+  std::map<std::string, std::string> positions;    // by source id
+  std::map<std::string, OperatorState> operators;  // by operator name; only those with state
+  std::map<std::string, std::string> prepared;     // by sink id; only what is not empty
 };
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint);

@@ -68,7 +68,8 @@ class SimSource final : public Source {
   }
   Status Open(const std::string& position) override {
     StateReader reader(position);
-    if (!position.empty()) for (int64_t& offset : offsets_) offset = reader.I64();
+    if (!position.empty())
+      for (int64_t& offset : offsets_) offset = reader.I64();
     return {};
   }
   Result<PollState> Poll(Polled* out) override {
@@ -295,7 +296,8 @@ class SimConnectors final : public JobConnectors {
   Status WriteBadRecords(const std::vector<BadRecord>& bad, const ConnectorContext&) override {
     if (!with_log_) return {};
     if (!world_->Effect()) return Dead();
-    for (const BadRecord& b : bad) world_->transaction_errors.push_back(std::to_string(b.from.partition) + "@" + std::to_string(b.offset));
+    for (const BadRecord& b : bad)
+      world_->transaction_errors.push_back(std::to_string(b.from.partition) + "@" + std::to_string(b.offset));
     return {};
   }
 
@@ -331,7 +333,8 @@ sql::Plan MakeSimPlan(bool with_log) {
   auto window = node(sql::Node::Kind::kWindow, {watermark});
   window->window.time_column = 1;
   window->window.size_us = window->window.slide_us = 1000;
-  for (const char* name : {"window_start", "window_end", "window_time"}) window->output.push_back({name, TypeId::kTimestamp});
+  for (const char* name : {"window_start", "window_end", "window_time"})
+    window->output.push_back({name, TypeId::kTimestamp});
   auto aggregate = node(sql::Node::Kind::kWindowAggregate, {window});
   aggregate->keys = {0, 2};
   aggregate->window_start = 2;
@@ -375,7 +378,8 @@ void Simulate(uint64_t seed, bool with_log, int* crashes_seen) {
   }
   std::vector<std::string> expected_windows;
   for (auto& [key, n] : counts) {
-    expected_windows.push_back("+I " + std::to_string(key.first) + "|" + std::to_string(key.second) + "|" + std::to_string(n));
+    expected_windows.push_back("+I " + std::to_string(key.first) + "|" + std::to_string(key.second) + "|" +
+                               std::to_string(n));
   }
 
   sql::Plan plan = MakeSimPlan(with_log);

@@ -22,9 +22,9 @@ namespace tailrace::stream {
 /// A record that did not decode, or a row that broke a constraint or an expression. Never stops a job: it goes to the
 /// job's error topic.
 struct BadRecord {
-  std::string reason;    // "column user_id: expected a string, found a number at byte 31"
-  std::string stage;     // "decode", "constraint", "expression"
-  TopicPartition from;   // the file's path and 0 for files
+  std::string reason;   // "column user_id: expected a string, found a number at byte 31"
+  std::string stage;    // "decode", "constraint", "expression"
+  TopicPartition from;  // the file's path and 0 for files
   int64_t offset = -1;
   int64_t timestamp_ms = -1;
   std::string key;
@@ -33,16 +33,16 @@ struct BadRecord {
 
 /// What one Poll gave.
 struct Polled {
-  std::vector<data::Batch> batches;   // each at most data::kBatchRows rows, with origins; columns as ScanSpec asks
+  std::vector<data::Batch> batches;  // each at most data::kBatchRows rows, with origins; columns as ScanSpec asks
   std::vector<BadRecord> bad;
-  uint64_t records = 0;               // read from outside, good and bad
+  uint64_t records = 0;  // read from outside, good and bad
   uint64_t bytes = 0;
 };
 
 enum class PollState {
-  kMore,   // there may be more at once
-  kIdle,   // nothing now; the Waker wakes, or poll again after `idle_ms`
-  kEnd,    // bounded, and all of it was given
+  kMore,  // there may be more at once
+  kIdle,  // nothing now; the Waker wakes, or poll again after `idle_ms`
+  kEnd,   // bounded, and all of it was given
 };
 
 /// What the plan reads of a table. `columns` are indices into table->physical_columns, in the order wanted: the
@@ -80,13 +80,17 @@ class Sink {
   /// The epoch stands: make it visible. Idempotent; called again with the same arguments after a crash.
   virtual Status Commit(uint64_t epoch, const std::string& prepared) = 0;
   /// Removes what an epoch that does not stand left behind (after a restart: every epoch above `last_committed`).
-  virtual Status Discard(uint64_t last_committed) { (void)last_committed; return {}; }
+  virtual Status Discard(uint64_t last_committed) {
+    (void)last_committed;
+    return {};
+  }
   /// Flush of what is visible without a checkpoint (print to a terminal, at-least-once jobs).
   virtual Status Flush() { return {}; }
 };
 
 /// The decision that an epoch stands. One per job. A job that touches the log decides by the log's transaction
-/// (results + source offsets + "epoch N" as their metadata); any other by the checkpoint file itself (docs/decisions/0002).
+/// (results + source offsets + "epoch N" as their metadata); any other by the checkpoint file itself
+/// (docs/decisions/0002).
 class CommitPoint {
  public:
   virtual ~CommitPoint() = default;
@@ -101,10 +105,10 @@ class CommitPoint {
 
 /// What a connector may use of the job it works for. Lives longer than its sources and sinks.
 struct ConnectorContext {
-  std::string job;             // name of the job
-  Waker* waker = nullptr;      // wakes the pipeline
+  std::string job;         // name of the job
+  Waker* waker = nullptr;  // wakes the pipeline
   Clock* clock = nullptr;
-  std::string base_dir;        // relative paths of files and stores start here
+  std::string base_dir;  // relative paths of files and stores start here
   bool exactly_once = true;
 };
 

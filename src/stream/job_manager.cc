@@ -29,11 +29,11 @@ struct Move {
 };
 /// Every legal move.
 constexpr Move kMoves[] = {
-    {JobState::kStarting, JobState::kRunning},      {JobState::kStarting, JobState::kFailed},
-    {JobState::kStarting, JobState::kRestarting},   {JobState::kStarting, JobState::kCancelled},
-    {JobState::kRunning, JobState::kFinished},      {JobState::kRunning, JobState::kFailed},
-    {JobState::kRunning, JobState::kRestarting},    {JobState::kRunning, JobState::kCancelled},
-    {JobState::kRestarting, JobState::kStarting},   {JobState::kRestarting, JobState::kCancelled},
+    {JobState::kStarting, JobState::kRunning},    {JobState::kStarting, JobState::kFailed},
+    {JobState::kStarting, JobState::kRestarting}, {JobState::kStarting, JobState::kCancelled},
+    {JobState::kRunning, JobState::kFinished},    {JobState::kRunning, JobState::kFailed},
+    {JobState::kRunning, JobState::kRestarting},  {JobState::kRunning, JobState::kCancelled},
+    {JobState::kRestarting, JobState::kStarting}, {JobState::kRestarting, JobState::kCancelled},
     {JobState::kRestarting, JobState::kFailed},
 };
 
@@ -71,8 +71,12 @@ class Job {
  public:
   Job(std::string file, sql::Plan plan, JobSettings settings, JobOptions options, const JobManagerOptions& manager,
       ConnectorFactory& connectors, Clock& clock)
-      : plan_(std::move(plan)), settings_(std::move(settings)), options_(std::move(options)), manager_(manager),
-        connectors_(connectors), clock_(clock) {
+      : plan_(std::move(plan)),
+        settings_(std::move(settings)),
+        options_(std::move(options)),
+        manager_(manager),
+        connectors_(connectors),
+        clock_(clock) {
     info_.name = options_.name;
     info_.file = std::move(file);
     info_.started_ms = clock.NowMs();
@@ -146,7 +150,8 @@ class Job {
 
   void Set(JobState to, std::string error = "") {
     std::lock_guard lock(mutex_);
-    bool legal = std::any_of(std::begin(kMoves), std::end(kMoves), [&](const Move& m) { return m.from == info_.state && m.to == to; });
+    bool legal = std::any_of(std::begin(kMoves), std::end(kMoves),
+                             [&](const Move& m) { return m.from == info_.state && m.to == to; });
     CHECK(legal);
     info_.state = to;
     info_.error = std::move(error);
@@ -206,7 +211,8 @@ class Job {
       LogWarning("stream", fmt::format("job {}: {}; restart {} in {} ms", options_.name, reason, failures, delay));
       Set(JobState::kRestarting, reason);
       options_.resume = true;  // whatever this run has committed stands
-      for (int64_t until = clock_.MonotonicMs() + delay, now = until - delay; now < until && !stop_.load(); now = clock_.MonotonicMs()) {
+      for (int64_t until = clock_.MonotonicMs() + delay, now = until - delay; now < until && !stop_.load();
+           now = clock_.MonotonicMs()) {
         waker_.Sleep(until - now);
       }
       if (stop_.load()) {
@@ -260,7 +266,9 @@ class JobManagerImpl final : public JobManager {
     if (options.name.empty()) options.name = settings.pipeline_name.empty() ? FileStem(file) : settings.pipeline_name;
     if (options.base_dir.empty()) options.base_dir = DirectoryOf(file);
     if (plan.sinks.empty()) {
-      return InvalidArgument("nothing to run: the file has no INSERT INTO").At(file, 1, 1).Remedy("add INSERT INTO table SELECT ...");
+      return InvalidArgument("nothing to run: the file has no INSERT INTO")
+          .At(file, 1, 1)
+          .Remedy("add INSERT INTO table SELECT ...");
     }
     std::string name = options.name;
     if (name.size() > 200) return InvalidArgument("the job's name is longer than 200 bytes");
@@ -280,12 +288,14 @@ class JobManagerImpl final : public JobManager {
       for (auto& [other, held] : jobs_) running += held && !held->ended();
       if (running >= options_.max_jobs) {
         if (ended) jobs_[name] = ended;
-        return Error(ErrorCode::kLimitExceeded, fmt::format("{} jobs are running, which is the limit", running)).Remedy("stop one first");
+        return Error(ErrorCode::kLimitExceeded, fmt::format("{} jobs are running, which is the limit", running))
+            .Remedy("stop one first");
       }
       jobs_[name] = nullptr;  // the name is taken while the job is being made
     }
     ended.reset();
-    job = std::make_shared<Job>(file, std::move(plan), std::move(settings), std::move(options), options_, connectors_, clock_);
+    job = std::make_shared<Job>(file, std::move(plan), std::move(settings), std::move(options), options_, connectors_,
+                                clock_);
     Status started = job->Start();
     std::lock_guard lock(mutex_);
     if (!started.ok()) {
@@ -299,8 +309,7 @@ class JobManagerImpl final : public JobManager {
   Status Stop(const std::string& name) override {
     std::shared_ptr<Job> job = TRY(Find(name));
     job->RequestStop();
-    while (!job->WaitUntilEnded(1000)) {
-    }
+    while (!job->WaitUntilEnded(1000)) {}
     JobInfo info = job->Describe();
     if (info.state == JobState::kCancelled && !info.error.empty()) {
       return Error(ErrorCode::kIo, "job " + name + " stopped without a last checkpoint: " + info.error)
@@ -313,7 +322,8 @@ class JobManagerImpl final : public JobManager {
     std::vector<std::shared_ptr<Job>> jobs;
     {
       std::lock_guard lock(mutex_);
-      for (auto& [name, job] : jobs_) if (job) jobs.push_back(job);
+      for (auto& [name, job] : jobs_)
+        if (job) jobs.push_back(job);
     }
     std::vector<JobInfo> infos;
     for (auto& job : jobs) infos.push_back(job->Describe());
@@ -325,7 +335,8 @@ class JobManagerImpl final : public JobManager {
   Result<JobInfo> Wait(const std::string& name, int64_t timeout_ms) override {
     std::shared_ptr<Job> job = TRY(Find(name));
     if (!job->WaitUntilEnded(timeout_ms)) {
-      return Error(ErrorCode::kTimeout, fmt::format("job {} is still {} after {} ms", name, JobStateName(job->Describe().state), timeout_ms));
+      return Error(ErrorCode::kTimeout, fmt::format("job {} is still {} after {} ms", name,
+                                                    JobStateName(job->Describe().state), timeout_ms));
     }
     return job->Describe();
   }
@@ -334,13 +345,15 @@ class JobManagerImpl final : public JobManager {
     std::vector<std::shared_ptr<Job>> jobs;
     {
       std::lock_guard lock(mutex_);
-      for (auto& [name, job] : jobs_) if (job) jobs.push_back(job);
+      for (auto& [name, job] : jobs_)
+        if (job) jobs.push_back(job);
     }
     for (auto& job : jobs) job->RequestStop();
     int64_t until = clock_.MonotonicMs() + deadline_ms;
     for (auto& job : jobs) {
       if (job->WaitUntilEnded(std::max<int64_t>(0, until - clock_.MonotonicMs()))) continue;
-      LogError("stream", fmt::format("job {} did not stop within {} ms; it will resume from its last checkpoint", job->Describe().name, deadline_ms));
+      LogError("stream", fmt::format("job {} did not stop within {} ms; it will resume from its last checkpoint",
+                                     job->Describe().name, deadline_ms));
     }
   }
 

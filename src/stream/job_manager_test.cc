@@ -22,12 +22,12 @@ using data::TypeId;
 /// What the connectors of this test work on: numbers 0..end from one source, into one list.
 struct Outside {
   std::mutex mutex;
-  std::vector<std::string> rows;           // committed
+  std::vector<std::string> rows;  // committed
   std::map<uint64_t, std::vector<std::string>> prepared;
-  std::atomic<int64_t> end{1000};          // rows there are
+  std::atomic<int64_t> end{1000};  // rows there are
   std::atomic<bool> bounded{true};
-  std::atomic<int> polls_to_fail{0};       // each fails retriably
-  std::atomic<bool> broken{false};         // fails for good
+  std::atomic<int> polls_to_fail{0};  // each fails retriably
+  std::atomic<bool> broken{false};    // fails for good
   std::vector<BadRecord> bad;
 };
 
@@ -96,7 +96,9 @@ class TestConnectors final : public JobConnectors {
   Result<std::unique_ptr<Sink>> MakeSink(const sql::Table&, const ConnectorContext&) override {
     return std::unique_ptr<Sink>(new ListSink(outside_));
   }
-  Result<std::unique_ptr<CommitPoint>> MakeCommitPoint(const ConnectorContext&) override { return std::unique_ptr<CommitPoint>(); }
+  Result<std::unique_ptr<CommitPoint>> MakeCommitPoint(const ConnectorContext&) override {
+    return std::unique_ptr<CommitPoint>();
+  }
   Status WriteBadRecords(const std::vector<BadRecord>& bad, const ConnectorContext&) override {
     outside_->bad.insert(outside_->bad.end(), bad.begin(), bad.end());
     return {};
@@ -112,7 +114,9 @@ class TestFactory final : public ConnectorFactory {
     if (table.Get("connector") == "test") return {};
     return InvalidArgument("there is no connector '" + table.Get("connector") + "'").At(table.where);
   }
-  std::unique_ptr<JobConnectors> ForJob(const sql::Script&) override { return std::make_unique<TestConnectors>(&outside); }
+  std::unique_ptr<JobConnectors> ForJob(const sql::Script&) override {
+    return std::make_unique<TestConnectors>(&outside);
+  }
   Outside outside;
 };
 
@@ -257,7 +261,8 @@ TEST_F(JobManagerTest, NamesAndLimits) {
 }
 
 TEST_F(JobManagerTest, ErrorsOfTheFileNameTheirPlace) {
-  auto unknown = manager_->Start("j.sql", "CREATE TABLE t (a INT) WITH ('connector' = 'nope');\nINSERT INTO t SELECT a FROM t;", {});
+  auto unknown = manager_->Start(
+      "j.sql", "CREATE TABLE t (a INT) WITH ('connector' = 'nope');\nINSERT INTO t SELECT a FROM t;", {});
   ASSERT_FALSE(unknown.ok());
   EXPECT_NE(unknown.error().ToString().find("j.sql:1:"), std::string::npos) << unknown.error().ToString();
   auto nothing = manager_->Start("j.sql", kTables, {});

@@ -105,7 +105,8 @@ class Lowering {
         WatermarkOptions options = defaults_;
         SourceStatus* status = nullptr;
         if (scan->kind == Kind::kScan) {
-          options.idle_timeout_ms = TRY(DurationOption(*scan->table, "scan.watermark.idle-timeout", options.idle_timeout_ms));
+          options.idle_timeout_ms =
+              TRY(DurationOption(*scan->table, "scan.watermark.idle-timeout", options.idle_timeout_ms));
           options.max_drift_ms = TRY(DurationOption(*scan->table, "scan.watermark.max-drift", options.max_drift_ms));
           status = StatusOf(*scan);
         }
@@ -150,7 +151,8 @@ class Lowering {
     numbers_[&node] = made_.size();
     out += ")";
     if (node.table) out += " table=" + node.table->name;
-    if (node.expressions) for (const std::string& text : node.expressions->Describe()) out += " [" + text + "]";
+    if (node.expressions)
+      for (const std::string& text : node.expressions->Describe()) out += " [" + text + "]";
     if (node.kind == Kind::kWindow) {
       out += fmt::format(" window={},{},{},{},{}", static_cast<int>(node.window.kind), node.window.time_column,
                          node.window.size_us, node.window.slide_us, node.window.offset_us);

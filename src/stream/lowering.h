@@ -12,15 +12,15 @@
 namespace tailrace::stream {
 
 struct GraphSource {
-  std::string id;                  // table name, or table name "#2" for a second scan with other columns
+  std::string id;  // table name, or table name "#2" for a second scan with other columns
   ScanSpec scan;
   std::unique_ptr<Source> source;
   std::unique_ptr<SourceStatus> status;
-  Operator* first = nullptr;       // pushes what was polled to everything that reads the table
+  Operator* first = nullptr;  // pushes what was polled to everything that reads the table
 };
 
 struct GraphSink {
-  std::string id;                  // table name, or table name "#2" for a second INSERT into it
+  std::string id;  // table name, or table name "#2" for a second INSERT into it
   const sql::Table* table = nullptr;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<int64_t> watermark_us;  // that came this far

@@ -36,16 +36,16 @@ struct OperatorContext {
   EpochGate* gate = nullptr;
   Clock* clock = nullptr;
   JobCounters* counters = nullptr;
-  std::vector<BadRecord>* bad = nullptr;   // sent and cleared by the pipeline after every poll
-  bool report_late = false;                // late rows also go to `bad`, stage "late"
-  int64_t allowed_lateness_us = 0;         // windows close that much after their end
+  std::vector<BadRecord>* bad = nullptr;  // sent and cleared by the pipeline after every poll
+  bool report_late = false;               // late rows also go to `bad`, stage "late"
+  int64_t allowed_lateness_us = 0;        // windows close that much after their end
   uint32_t key_groups = 128;
 };
 
 /// State of one operator in a checkpoint. Every blob is in the operator's own versioned format.
 struct OperatorState {
-  std::string whole;                       // what belongs to no key (watermarks)
-  std::map<uint32_t, std::string> keyed;   // by key group
+  std::string whole;                      // what belongs to no key (watermarks)
+  std::map<uint32_t, std::string> keyed;  // by key group
   bool empty() const { return whole.empty() && keyed.empty(); }
 };
 
@@ -66,11 +66,17 @@ class Operator {
   /// An idle input gives no rows for now and holds no watermark back; it is active again from its next row on.
   virtual Status OnIdle(int input, bool idle);
   /// About every 100 ms.
-  virtual Status OnTick(int64_t monotonic_ms) { (void)monotonic_ms; return {}; }
+  virtual Status OnTick(int64_t monotonic_ms) {
+    (void)monotonic_ms;
+    return {};
+  }
 
   virtual void Snapshot(OperatorState* out) const { (void)out; }
   /// State of one or more snapshots' key groups, before the first Process. Groups of others are left alone.
-  virtual Status Restore(const OperatorState& state) { (void)state; return {}; }
+  virtual Status Restore(const OperatorState& state) {
+    (void)state;
+    return {};
+  }
   virtual size_t state_bytes() const { return 0; }
   virtual bool stateful() const { return false; }
 

@@ -33,15 +33,16 @@ class OperatorTest : public ::testing::Test {
   data::Batch From(const TopicPartition& from, const std::vector<std::vector<int64_t>>& rows) {
     data::Batch batch = Integers(rows, kSchema);
     auto origins = std::make_shared<std::vector<data::RowOrigin>>();
-    for (size_t r = 0; r < rows.size(); r++) origins->push_back({&from, 100 + static_cast<int64_t>(r), 5, "k", "original"});
+    for (size_t r = 0; r < rows.size(); r++)
+      origins->push_back({&from, 100 + static_cast<int64_t>(r), 5, "k", "original"});
     batch.origins = origins->data();
     batch.owners.push_back(origins);
     return batch;
   }
   static std::unique_ptr<sql::Expressions> TimeColumn() {
-    return std::make_unique<FunctionExpressions>(data::Schema{{"w", TypeId::kTimestamp}}, [](const data::Batch& in, data::Arena&) {
-      return std::vector<data::Column>{in.columns[1]};
-    });
+    return std::make_unique<FunctionExpressions>(
+        data::Schema{{"w", TypeId::kTimestamp}},
+        [](const data::Batch& in, data::Arena&) { return std::vector<data::Column>{in.columns[1]}; });
   }
   static std::unique_ptr<sql::Expressions> KeyAtLeast(int64_t least) {
     return std::make_unique<FunctionExpressions>(
@@ -186,7 +187,7 @@ TEST_F(OperatorTest, AnIdleInputHoldsNoUnionBack) {
   EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{}));
   tick(1100);  // the first has never had a row
   EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50}));
-  tick(3000);  // both are idle: time stands still
+  tick(3000);                                                         // both are idle: time stands still
   ASSERT_TRUE(first->Process(0, Integers({{1, 70}}, kSchema)).ok());  // and moves with whoever wakes
   EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{50, 70}));
   ASSERT_TRUE(second->Process(0, Integers({{1, 60}}, kSchema)).ok());  // behind, but active again
@@ -207,7 +208,8 @@ TEST_F(OperatorTest, WindowsOfTimesBeforeTheEpochAndAtTheirEdges) {
   auto window = MakeWindowAssign("window-1", &context_, Tumble(10));
   window->AddOutput(&out_, 0);
   ASSERT_TRUE(window->Process(0, Integers({{1, -1}, {1, -10}, {1, 0}, {1, 9}, {1, 10}}, kSchema)).ok());
-  EXPECT_EQ(out_.rows, (Rows{"+I 1|-1|-10|0|-1", "+I 1|-10|-10|0|-1", "+I 1|0|0|10|9", "+I 1|9|0|10|9", "+I 1|10|10|20|19"}));
+  EXPECT_EQ(out_.rows,
+            (Rows{"+I 1|-1|-10|0|-1", "+I 1|-10|-10|0|-1", "+I 1|0|0|10|9", "+I 1|9|0|10|9", "+I 1|10|10|20|19"}));
 }
 
 TEST_F(OperatorTest, HopPutsARowIntoEveryWindowThatHoldsIt) {
@@ -265,7 +267,8 @@ sql::Node CountNode(int window_end) {
 TEST_F(OperatorTest, WindowsGoOutInOrderOfTheirEnd) {
   auto aggregate = std::move(*MakeWindowAggregate("aggregate-1", &context_, CountNode(3)));
   aggregate->AddOutput(&out_, 0);
-  ASSERT_TRUE(aggregate->Process(0, Integers({{7, 11, 10, 20, 19}, {8, 1, 0, 10, 9}, {7, 12, 10, 20, 19}}, kWindowed)).ok());
+  ASSERT_TRUE(
+      aggregate->Process(0, Integers({{7, 11, 10, 20, 19}, {8, 1, 0, 10, 9}, {7, 12, 10, 20, 19}}, kWindowed)).ok());
   ASSERT_TRUE(aggregate->OnWatermark(0, 8).ok());
   EXPECT_TRUE(out_.rows.empty());
   ASSERT_TRUE(aggregate->OnWatermark(0, 100).ok());
@@ -288,7 +291,8 @@ TEST_F(OperatorTest, KeyGroupsOfASnapshotCanBeSharedOut) {
     uint32_t last = first == 0 ? 39 : first == 40 ? 89 : 127;
     OperatorState part;
     part.whole = state.whole;
-    for (auto& [group, blob] : state.keyed) if (first <= group && group <= last) part.keyed[group] = blob;
+    for (auto& [group, blob] : state.keyed)
+      if (first <= group && group <= last) part.keyed[group] = blob;
     auto instance = std::move(*MakeWindowAggregate("aggregate-1", &context_, CountNode(3)));
     Collector out(&context_);
     instance->AddOutput(&out, 0);
@@ -348,7 +352,10 @@ sql::Node DeduplicateNode(bool windowed, bool last, int64_t limit, int rank) {
 TEST_F(OperatorTest, DeduplicateKeepsTheFirstRowOfAKeyInAWindow) {
   auto first = std::move(*MakeDeduplicate("deduplicate-1", &context_, DeduplicateNode(true, false, 1, -1)));
   first->AddOutput(&out_, 0);
-  ASSERT_TRUE(first->Process(0, Integers({{7, 5, 0, 10, 9}, {7, 3, 0, 10, 9}, {7, 12, 10, 20, 19}, {8, 1, 0, 10, 9}}, kWindowed)).ok());
+  ASSERT_TRUE(
+      first
+          ->Process(0, Integers({{7, 5, 0, 10, 9}, {7, 3, 0, 10, 9}, {7, 12, 10, 20, 19}, {8, 1, 0, 10, 9}}, kWindowed))
+          .ok());
   OperatorState state;
   first->Snapshot(&state);
   auto next = std::move(*MakeDeduplicate("deduplicate-1", &context_, DeduplicateNode(true, false, 1, -1)));

@@ -26,7 +26,8 @@ Error Wrong(const Option& option, const char* expected) {
 template <int64_t JobSettings::*kField>
 Status Duration(const Option& option, JobSettings& out) {
   int64_t ms = 0;
-  if (!ParseDurationMs(option.value, &ms)) return Wrong(option, "a duration: a number with a unit, e.g. '200 ms', '5 s', '10 min'");
+  if (!ParseDurationMs(option.value, &ms))
+    return Wrong(option, "a duration: a number with a unit, e.g. '200 ms', '5 s', '10 min'");
   out.*kField = ms;
   return {};
 }
@@ -73,9 +74,11 @@ const std::vector<Setting>& Table() {
       {{"execution.checkpointing.interval", "200 ms",
         "time between checkpoints while data flows; results of exactly-once jobs become visible with each"},
        Interval},
-      {{"execution.checkpointing.mode", "EXACTLY_ONCE", "or AT_LEAST_ONCE: results at once, some twice after a crash"}, Mode},
+      {{"execution.checkpointing.mode", "EXACTLY_ONCE", "or AT_LEAST_ONCE: results at once, some twice after a crash"},
+       Mode},
       {{"table.exec.source.idle-timeout", "0 (off)",
-        "a partition silent for so long no longer holds the watermark back; a table's scan.watermark.idle-timeout wins"},
+        "a partition silent for so long no longer holds the watermark back; a table's scan.watermark.idle-timeout "
+        "wins"},
        Duration<&JobSettings::source_idle_timeout_ms>},
       {{"scan.watermark.max-drift", "0 (off)",
         "rows further ahead of the clock than this do not move the watermark; also an option of a table"},
@@ -86,7 +89,8 @@ const std::vector<Setting>& Table() {
        Text<&JobSettings::late_topic>},
       {{"errors.topic", "error_events", "topic for records that do not decode or break a constraint"},
        Text<&JobSettings::errors_topic>},
-      {{"pipeline.max-parallelism", "128", "key groups that keyed state is cut into; fixed for the life of a job's state"},
+      {{"pipeline.max-parallelism", "128",
+        "key groups that keyed state is cut into; fixed for the life of a job's state"},
        KeyGroups},
       {{"execution.runtime-mode", "streaming", "streaming is the only mode"}, RuntimeMode},
       {{"parallelism.default", "1", "accepted without effect: one pipeline a job"}, nullptr},
@@ -95,7 +99,8 @@ const std::vector<Setting>& Table() {
       {{"table.exec.mini-batch.allow-latency", "-", "accepted without effect"}, nullptr},
       {{"table.exec.mini-batch.size", "-", "accepted without effect"}, nullptr},
       {{"table.optimizer.agg-phase-strategy", "-", "accepted without effect"}, nullptr},
-      {{"state.backend.type", "-", "accepted without effect: state is in memory, snapshots in checkpoint files"}, nullptr},
+      {{"state.backend.type", "-", "accepted without effect: state is in memory, snapshots in checkpoint files"},
+       nullptr},
       {{"sql-client.execution.result-mode", "-", "accepted without effect"}, nullptr},
   };
   return table;

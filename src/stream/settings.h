@@ -11,7 +11,7 @@
 namespace tailrace::stream {
 
 struct JobSettings {
-  std::string pipeline_name;                // empty: the file's stem
+  std::string pipeline_name;  // empty: the file's stem
   int64_t checkpoint_interval_ms = 200;
   bool exactly_once = true;
   int64_t source_idle_timeout_ms = 0;

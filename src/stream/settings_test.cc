@@ -31,10 +31,13 @@ TEST(Settings, AnUnknownOneNamesItsPlaceAndTheNearest) {
 }
 
 TEST(Settings, WrongValuesAreErrors) {
-  for (auto [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"execution.checkpointing.interval", "soon"}, {"execution.checkpointing.interval", "0"},
-           {"execution.checkpointing.mode", "TWICE"}, {"pipeline.max-parallelism", "0"},
-           {"pipeline.max-parallelism", "40000"}, {"execution.runtime-mode", "batch"}}) {
+  for (auto [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"execution.checkpointing.interval", "soon"},
+                                                                  {"execution.checkpointing.interval", "0"},
+                                                                  {"execution.checkpointing.mode", "TWICE"},
+                                                                  {"pipeline.max-parallelism", "0"},
+                                                                  {"pipeline.max-parallelism", "40000"},
+                                                                  {"execution.runtime-mode", "batch"}}) {
     auto read = ReadSettings(With(name, value));
     ASSERT_FALSE(read.ok()) << name;
     EXPECT_NE(read.error().message().find(name), std::string::npos);

@@ -17,8 +17,11 @@ namespace tailrace::stream::testing {
 class FunctionExpressions final : public sql::Expressions {
  public:
   using Function = std::function<std::vector<data::Column>(const data::Batch&, data::Arena&)>;
-  FunctionExpressions(data::Schema output, Function function) : output_(std::move(output)), function_(std::move(function)) {}
-  std::unique_ptr<sql::Expressions> Clone() const override { return std::make_unique<FunctionExpressions>(output_, function_); }
+  FunctionExpressions(data::Schema output, Function function)
+      : output_(std::move(output)), function_(std::move(function)) {}
+  std::unique_ptr<sql::Expressions> Clone() const override {
+    return std::make_unique<FunctionExpressions>(output_, function_);
+  }
   const data::Schema& output() const override { return output_; }
   Status Evaluate(const data::Batch& in, data::Batch* out, std::vector<Failure>*) override {
     auto arena = std::make_shared<data::Arena>();

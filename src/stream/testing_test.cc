@@ -41,7 +41,8 @@ std::string ValueText(const data::Column& column, uint64_t row) {
     case TypeId::kMap: {
       data::ListEntry entry = column.Values<data::ListEntry>()[row];
       std::string out = "[";
-      for (uint64_t i = 0; i < entry.length; i++) out += (i ? ", " : "") + ValueText(column.children[0], entry.offset + i);
+      for (uint64_t i = 0; i < entry.length; i++)
+        out += (i ? ", " : "") + ValueText(column.children[0], entry.offset + i);
       return out + "]";
     }
     case TypeId::kBoolean: return column.Values<uint8_t>()[row] ? "true" : "false";

@@ -34,7 +34,8 @@ class Reference {
   }
   void Run(const std::string& sql) {
     duckdb_result result;
-    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess) ADD_FAILURE() << duckdb_result_error(&result) << "\n" << sql;
+    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess)
+      ADD_FAILURE() << duckdb_result_error(&result) << "\n" << sql;
     duckdb_destroy_result(&result);
   }
   /// Every row's columns as batches of ours.
@@ -103,7 +104,8 @@ class Reference {
       if (!(validity[r >> 6] >> (r & 63) & 1)) out.SetNull(r);
     }
     if (out.type.id == TypeId::kStruct) {
-      for (size_t i = 0; i < out.children.size(); i++) out.children[i] = Copy(duckdb_struct_vector_get_child(vector, i), rows, arena);
+      for (size_t i = 0; i < out.children.size(); i++)
+        out.children[i] = Copy(duckdb_struct_vector_get_child(vector, i), rows, arena);
       return out;
     }
     if (rows) std::memcpy(out.data, duckdb_vector_get_data(vector), rows * out.type.ValueSize());
@@ -136,20 +138,28 @@ std::string RandomRows(Random& random, int rows) {
   int64_t now = 1'700'000'000 * kSecondUs + static_cast<int64_t>(random.Below(1000)) * kSecondUs;
   auto maybe_null = [&](std::string text) { return random.Below(12) == 0 ? "NULL" : text; };
   auto number = [&](int64_t range) { return static_cast<int64_t>(random.Below(2 * range)) - range; };
-  const char* words[] = {"", "a", "abc", "twelve bytes", "thirteen byte", "a rather long string that lies behind a pointer",
-                         "a rather long string that lies behind another", "ä"};
+  const char* words[] = {"",
+                         "a",
+                         "abc",
+                         "twelve bytes",
+                         "thirteen byte",
+                         "a rather long string that lies behind a pointer",
+                         "a rather long string that lies behind another",
+                         "ä"};
   for (int r = 0; r < rows; r++) {
     now += static_cast<int64_t>(random.Below(300'000));
     int64_t ts = now - static_cast<int64_t>(random.Below(kDisorderUs));
     out += fmt::format("{}(make_timestamp({}),{},{}", r ? "," : "", ts, maybe_null(std::to_string(number(4))),
                        maybe_null(fmt::format("'{}'", words[random.Below(8)])));
-    out += fmt::format(",{},{},{}", maybe_null(std::to_string(number(1000))), maybe_null(std::to_string(number(int64_t{1} << 55))),
+    out += fmt::format(",{},{},{}", maybe_null(std::to_string(number(1000))),
+                       maybe_null(std::to_string(number(int64_t{1} << 55))),
                        maybe_null(fmt::format("{}::HUGEINT*1000000000000", number(int64_t{1} << 50))));
     out += fmt::format(",{},{}", maybe_null(fmt::format("{}", static_cast<double>(number(1 << 20)) / 64)),
                        maybe_null(fmt::format("{}", static_cast<double>(number(1 << 10)) / 4)));
     out += fmt::format(",{},{}", maybe_null(fmt::format("{}/100.0", number(100'000))),
                        maybe_null(fmt::format("{}::DECIMAL(30,4)/10", number(int64_t{1} << 40))));
-    out += fmt::format(",{},{}", maybe_null(fmt::format("'{}'", words[random.Below(8)])), maybe_null(random.Below(2) ? "true" : "false"));
+    out += fmt::format(",{},{}", maybe_null(fmt::format("'{}'", words[random.Below(8)])),
+                       maybe_null(random.Below(2) ? "true" : "false"));
     out += fmt::format(",{},{},{},{})", maybe_null(fmt::format("DATE '2024-01-01' + {}", number(5000))),
                        maybe_null(fmt::format("make_timestamp({})", now + number(int64_t{1} << 40))),
                        maybe_null(std::to_string(number(100))), maybe_null(random.Below(3) ? "true" : "false"));
@@ -190,8 +200,18 @@ std::vector<Asked> EveryAggregate() {
     int column;
     bool number;
   };
-  for (Typed c : {Typed{"i", kI, true}, {"b", kB, true}, {"h", kH, true}, {"d", kD, true}, {"f", kF, true}, {"n", kN, true},
-                  {"w", kW, true}, {"y", kY, true}, {"a", kA, false}, {"u", kU, false}, {"x", kX, false}, {"o", kO, false}}) {
+  for (Typed c : {Typed{"i", kI, true},
+                  {"b", kB, true},
+                  {"h", kH, true},
+                  {"d", kD, true},
+                  {"f", kF, true},
+                  {"n", kN, true},
+                  {"w", kW, true},
+                  {"y", kY, true},
+                  {"a", kA, false},
+                  {"u", kU, false},
+                  {"x", kX, false},
+                  {"o", kO, false}}) {
     auto add = [&](const char* function, AggregateKind kind, double q = 0, bool by_arrival = false) {
       std::string more = q > 0 ? fmt::format(", {}", q) : "";
       all.push_back({fmt::format("{}({}{})", function, c.name, more), kind, {c.column}, -1, false, q, "", by_arrival});
@@ -248,7 +268,8 @@ void CheckSeed(Reference& duckdb, uint64_t seed) {
   spec.time_column = kTs;
   spec.slide_us = static_cast<int64_t>(1 + random.Below(10)) * kSecondUs;
   // A HOP's size need not be a multiple of its slide, nor even larger.
-  spec.size_us = spec.kind == sql::WindowKind::kTumble ? spec.slide_us : static_cast<int64_t>(1 + random.Below(25)) * kSecondUs;
+  spec.size_us =
+      spec.kind == sql::WindowKind::kTumble ? spec.slide_us : static_cast<int64_t>(1 + random.Below(25)) * kSecondUs;
   spec.offset_us = static_cast<int64_t>(random.Below(3)) * 700'000;
   std::vector<int> keys;
   for (int column : {kK, kS, kN, kO, kD, kH}) {
@@ -263,9 +284,7 @@ void CheckSeed(Reference& duckdb, uint64_t seed) {
   const char* names[] = {"ts", "k", "s", "i", "b", "h", "d", "f", "n", "w", "x", "o", "a", "u", "y", "p"};
   std::string select = "SELECT ws", group = " GROUP BY ws";
   for (int key : keys) select += fmt::format(", {}", names[key]), group += fmt::format(", {}", names[key]);
-  for (const Asked& a : asked) {
-    select += ", " + a.sql;
-  }
+  for (const Asked& a : asked) { select += ", " + a.sql; }
   std::string windows = fmt::format(
       "SELECT t.*, make_timestamp(ws_us) AS ws FROM (SELECT *, rowid AS r FROM t) t, "
       "LATERAL (SELECT unnest(generate_series((((epoch_us(ts) - {0}) // {1}) * {1}) + {0} - {2}, "
@@ -279,7 +298,8 @@ void CheckSeed(Reference& duckdb, uint64_t seed) {
   // Ours.
   auto scan = std::make_shared<sql::Node>();
   for (size_t c = 0; c < input[0].columns.size(); c++) scan->output.push_back({names[c], input[0].columns[c].type});
-  for (const char* name : {"window_start", "window_end", "window_time"}) scan->output.push_back({name, TypeId::kTimestamp});
+  for (const char* name : {"window_start", "window_end", "window_time"})
+    scan->output.push_back({name, TypeId::kTimestamp});
   sql::Node node;
   node.kind = sql::Node::Kind::kWindowAggregate;
   node.inputs = {scan};
@@ -369,7 +389,8 @@ void CheckSeed(Reference& duckdb, uint64_t seed) {
       TypeId id = node.output[c].type.id;
       bool floating = id == TypeId::kDouble || id == TypeId::kFloat;
       EXPECT_TRUE(SameText(ours[r][c], theirs[r][c], floating))
-          << node.output[c].name << " of window " << ours[r][0] << ": " << ours[r][c] << ", DuckDB says " << theirs[r][c];
+          << node.output[c].name << " of window " << ours[r][0] << ": " << ours[r][c] << ", DuckDB says "
+          << theirs[r][c];
     }
   }
 }

@@ -7,12 +7,14 @@ namespace tailrace::stream {
 using sql::AggregateKind;
 
 void StoreInteger(data::Column& out, uint64_t row, __int128 value) {
-  bool stored = WithFixedType(out.type, [&](auto zero) { out.Values<decltype(zero)>()[row] = static_cast<decltype(zero)>(value); });
+  bool stored = WithFixedType(
+      out.type, [&](auto zero) { out.Values<decltype(zero)>()[row] = static_cast<decltype(zero)>(value); });
   CHECK(stored);
 }
 
 void StoreDouble(data::Column& out, uint64_t row, double value) {
-  bool stored = WithFixedType(out.type, [&](auto zero) { out.Values<decltype(zero)>()[row] = static_cast<decltype(zero)>(value); });
+  bool stored = WithFixedType(
+      out.type, [&](auto zero) { out.Values<decltype(zero)>()[row] = static_cast<decltype(zero)>(value); });
   CHECK(stored);
 }
 

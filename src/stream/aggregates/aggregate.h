@@ -1,6 +1,6 @@
 #pragma once
-// Native aggregates: the state of one aggregate for all groups of one window, as arrays indexed by group number, updated
-// a batch at a time. Answers equal DuckDB's batch answers; where DuckDB's depends on row order (first, list,
+// Native aggregates: the state of one aggregate for all groups of one window, as arrays indexed by group number,
+// updated a batch at a time. Answers equal DuckDB's batch answers; where DuckDB's depends on row order (first, list,
 // string_agg), arrival order counts.
 
 #include <cstdint>

@@ -4,8 +4,8 @@
 namespace tailrace::stream {
 namespace {
 
-/// arg_min(x, order), arg_max(x, order): rows where either is null do not count; of equal ones the first to arrive wins.
-/// State: u8 seen, the order value, x's cell.
+/// arg_min(x, order), arg_max(x, order): rows where either is null do not count; of equal ones the first to arrive
+/// wins. State: u8 seen, the order value, x's cell.
 template <typename Order>
 class ArgMinMax final : public Aggregator {
   static constexpr bool kString = std::is_same_v<Order, data::StringRef>;
@@ -13,7 +13,10 @@ class ArgMinMax final : public Aggregator {
 
  public:
   explicit ArgMinMax(const sql::Aggregate& a)
-      : argument_(a.arguments[0]), order_(a.arguments[1]), type_(a.result), max_(a.kind == sql::AggregateKind::kArgMax) {}
+      : argument_(a.arguments[0]),
+        order_(a.arguments[1]),
+        type_(a.result),
+        max_(a.kind == sql::AggregateKind::kArgMax) {}
   void Grow(uint32_t groups) override { states_.resize(groups); }
   void Update(const AggregateInput& in) override {
     const data::Column &argument = in.batch->columns[argument_], &order = in.batch->columns[order_];

@@ -26,7 +26,9 @@ class Avg final : public Aggregator {
     for (uint32_t i = 0; i < count; i++) {
       uint32_t g = first + i;
       if (!counts_[g]) out.SetNull(i);
-      else StoreDouble(out, i, static_cast<double>(static_cast<Wide>(sums_[g]) / (static_cast<Wide>(counts_[g]) * divisor_)));
+      else
+        StoreDouble(out, i,
+                    static_cast<double>(static_cast<Wide>(sums_[g]) / (static_cast<Wide>(counts_[g]) * divisor_)));
     }
     return out;
   }

@@ -7,7 +7,8 @@ namespace {
 class Count final : public Aggregator {
  public:
   explicit Count(const sql::Aggregate& a)
-      : argument_(a.kind == sql::AggregateKind::kCountStar || a.arguments.empty() ? -1 : a.arguments[0]), type_(a.result) {}
+      : argument_(a.kind == sql::AggregateKind::kCountStar || a.arguments.empty() ? -1 : a.arguments[0]),
+        type_(a.result) {}
   void Grow(uint32_t groups) override { counts_.resize(groups); }
   void Update(const AggregateInput& in) override {
     int64_t* counts = counts_.data();
@@ -34,6 +35,8 @@ class Count final : public Aggregator {
 
 }  // namespace
 
-Result<std::unique_ptr<Aggregator>> MakeCount(const sql::Aggregate& a) { return std::unique_ptr<Aggregator>(new Count(a)); }
+Result<std::unique_ptr<Aggregator>> MakeCount(const sql::Aggregate& a) {
+  return std::unique_ptr<Aggregator>(new Count(a));
+}
 
 }  // namespace tailrace::stream

@@ -84,7 +84,8 @@ class Distinct final : public Aggregator {
 
 }  // namespace
 
-std::unique_ptr<Aggregator> MakeDistinct(const sql::Aggregate& a, const data::Schema& input, std::unique_ptr<Aggregator> inner) {
+std::unique_ptr<Aggregator> MakeDistinct(const sql::Aggregate& a, const data::Schema& input,
+                                         std::unique_ptr<Aggregator> inner) {
   return std::make_unique<Distinct>(a, input, std::move(inner));
 }
 

@@ -7,7 +7,8 @@ namespace {
 /// first(x), last(x) by arrival, nulls included. State: the value's cell; empty = no row yet.
 class FirstLast final : public Aggregator {
  public:
-  FirstLast(const sql::Aggregate& a) : argument_(a.arguments[0]), type_(a.result), last_(a.kind == sql::AggregateKind::kLast) {}
+  FirstLast(const sql::Aggregate& a)
+      : argument_(a.arguments[0]), type_(a.result), last_(a.kind == sql::AggregateKind::kLast) {}
   void Grow(uint32_t groups) override { cells_.resize(groups); }
   void Update(const AggregateInput& in) override {
     const data::Column& column = in.batch->columns[argument_];

@@ -33,8 +33,11 @@ template <typename T>
 class Quantile final : public Aggregator {
  public:
   Quantile(const sql::Aggregate& a, const data::Type& argument)
-      : argument_(a.arguments[0]), type_(a.result), input_(argument),
-        quantile_(a.kind == sql::AggregateKind::kMedian ? 0.5 : a.quantile), fraction_(quantile_),
+      : argument_(a.arguments[0]),
+        type_(a.result),
+        input_(argument),
+        quantile_(a.kind == sql::AggregateKind::kMedian ? 0.5 : a.quantile),
+        fraction_(quantile_),
         discrete_(a.kind == sql::AggregateKind::kQuantileDisc) {}
   void Grow(uint32_t groups) override { values_.resize(groups); }
   void Update(const AggregateInput& in) override {
@@ -88,8 +91,10 @@ class Quantile final : public Aggregator {
   }
   void Store(data::Column& out, uint64_t row, T value) const {
     if constexpr (std::is_floating_point_v<T>) StoreDouble(out, row, value);
-    else if (out.type.id == data::TypeId::kDouble || out.type.id == data::TypeId::kFloat) StoreDouble(out, row, AsDouble(value));
-    else if (input_.id == data::TypeId::kDate && out.type.id == data::TypeId::kTimestamp) StoreInteger(out, row, static_cast<__int128>(value) * kDayUs);
+    else if (out.type.id == data::TypeId::kDouble || out.type.id == data::TypeId::kFloat)
+      StoreDouble(out, row, AsDouble(value));
+    else if (input_.id == data::TypeId::kDate && out.type.id == data::TypeId::kTimestamp)
+      StoreInteger(out, row, static_cast<__int128>(value) * kDayUs);
     else StoreInteger(out, row, value);
   }
   /// Between two neighbours, in the type of the result and with DuckDB's roundings.
@@ -101,9 +106,11 @@ class Quantile final : public Aggregator {
       StoreDouble(out, row, AsDouble(a) * (1.0 - part) + AsDouble(b) * part);
     } else if (out.type.id == data::TypeId::kTimestamp || out.type.id == data::TypeId::kTimestampTz) {
       double unit = input_.id == data::TypeId::kDate ? static_cast<double>(kDayUs) : 1;
-      StoreInteger(out, row, std::llround(static_cast<double>(a) * unit * (1.0 - part) + static_cast<double>(b) * unit * part));
+      StoreInteger(out, row,
+                   std::llround(static_cast<double>(a) * unit * (1.0 - part) + static_cast<double>(b) * unit * part));
     } else if constexpr (sizeof(T) == 16) {
-      StoreInteger(out, row, static_cast<__int128>(static_cast<double>(a) * (1.0 - part) + static_cast<double>(b) * part));
+      StoreInteger(out, row,
+                   static_cast<__int128>(static_cast<double>(a) * (1.0 - part) + static_cast<double>(b) * part));
     } else {
       __int128 low = static_cast<__int128>(a), high = static_cast<__int128>(b);
       StoreInteger(out, row, low + static_cast<__int128>(static_cast<double>(high - low) * part));
@@ -123,7 +130,9 @@ class Quantile final : public Aggregator {
 class QuantileString final : public Aggregator {
  public:
   explicit QuantileString(const sql::Aggregate& a)
-      : argument_(a.arguments[0]), type_(a.result), fraction_(a.kind == sql::AggregateKind::kMedian ? 0.5 : a.quantile) {}
+      : argument_(a.arguments[0]),
+        type_(a.result),
+        fraction_(a.kind == sql::AggregateKind::kMedian ? 0.5 : a.quantile) {}
   void Grow(uint32_t groups) override { values_.resize(groups); }
   void Update(const AggregateInput& in) override {
     const data::Column& column = in.batch->columns[argument_];

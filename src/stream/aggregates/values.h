@@ -41,9 +41,14 @@ inline bool WithFixedType(const data::Type& type, Fn fn) {
     case TypeId::kBoolean: fn(uint8_t{}); return true;
     case TypeId::kTinyInt: fn(int8_t{}); return true;
     case TypeId::kSmallInt: fn(int16_t{}); return true;
-    case TypeId::kInteger: case TypeId::kDate: fn(int32_t{}); return true;
-    case TypeId::kBigInt: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kTimestampTz: fn(int64_t{}); return true;
-    case TypeId::kHugeInt: case TypeId::kUuid: fn(static_cast<__int128>(0)); return true;
+    case TypeId::kInteger:
+    case TypeId::kDate: fn(int32_t{}); return true;
+    case TypeId::kBigInt:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kTimestampTz: fn(int64_t{}); return true;
+    case TypeId::kHugeInt:
+    case TypeId::kUuid: fn(static_cast<__int128>(0)); return true;
     case TypeId::kFloat: fn(float{}); return true;
     case TypeId::kDouble: fn(double{}); return true;
     case TypeId::kDecimal:
@@ -60,8 +65,14 @@ inline bool WithFixedType(const data::Type& type, Fn fn) {
 inline bool IsNumeric(const data::Type& type) {
   using data::TypeId;
   switch (type.id) {
-    case TypeId::kTinyInt: case TypeId::kSmallInt: case TypeId::kInteger: case TypeId::kBigInt: case TypeId::kHugeInt:
-    case TypeId::kFloat: case TypeId::kDouble: case TypeId::kDecimal: return true;
+    case TypeId::kTinyInt:
+    case TypeId::kSmallInt:
+    case TypeId::kInteger:
+    case TypeId::kBigInt:
+    case TypeId::kHugeInt:
+    case TypeId::kFloat:
+    case TypeId::kDouble:
+    case TypeId::kDecimal: return true;
     default: return false;
   }
 }
@@ -71,11 +82,17 @@ inline bool IsFloating(const data::Type& type) {
 
 /// DuckDB's order: NaN equals NaN and is above all else.
 template <typename T>
-inline bool Less(const T& a, const T& b) { return a < b; }
+inline bool Less(const T& a, const T& b) {
+  return a < b;
+}
 template <>
-inline bool Less(const float& a, const float& b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
+inline bool Less(const float& a, const float& b) {
+  return std::isnan(b) ? !std::isnan(a) : a < b;
+}
 template <>
-inline bool Less(const double& a, const double& b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
+inline bool Less(const double& a, const double& b) {
+  return std::isnan(b) ? !std::isnan(a) : a < b;
+}
 
 inline double PowerOfTen(int n) {
   double v = 1;

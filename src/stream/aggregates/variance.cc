@@ -8,8 +8,11 @@ namespace {
 class Variance final : public Aggregator {
  public:
   Variance(const sql::Aggregate& a, const data::Type& argument)
-      : argument_(a.arguments[0]), type_(a.result), root_(a.kind == sql::AggregateKind::kStddevSamp),
-        input_(argument), scale_(argument.id == data::TypeId::kDecimal ? PowerOfTen(argument.scale) : 1) {}
+      : argument_(a.arguments[0]),
+        type_(a.result),
+        root_(a.kind == sql::AggregateKind::kStddevSamp),
+        input_(argument),
+        scale_(argument.id == data::TypeId::kDecimal ? PowerOfTen(argument.scale) : 1) {}
   void Grow(uint32_t groups) override { states_.resize(groups); }
   void Update(const AggregateInput& in) override {
     const data::Column& column = in.batch->columns[argument_];

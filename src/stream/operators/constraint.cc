@@ -63,7 +63,8 @@ class Constraint final : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeConstraint(std::string name, OperatorContext* context, std::unique_ptr<sql::Expressions> conditions,
+std::unique_ptr<Operator> MakeConstraint(std::string name, OperatorContext* context,
+                                         std::unique_ptr<sql::Expressions> conditions,
                                          std::vector<std::string> labels) {
   return std::make_unique<Constraint>(std::move(name), context, std::move(conditions), std::move(labels));
 }

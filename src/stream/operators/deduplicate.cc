@@ -45,9 +45,15 @@ class OrderKey {
 class Deduplicate final : public Operator {
  public:
   Deduplicate(std::string name, OperatorContext* context, const sql::Node& node)
-      : Operator(std::move(name), context), input_(node.inputs.at(0)->output), order_column_(node.order_column),
-        last_(node.keep_last), limit_(node.limit), start_column_(node.window_start), end_column_(node.window_end),
-        rank_column_(node.rank_column), columns_(node.output.size()) {
+      : Operator(std::move(name), context),
+        input_(node.inputs.at(0)->output),
+        order_column_(node.order_column),
+        last_(node.keep_last),
+        limit_(node.limit),
+        start_column_(node.window_start),
+        end_column_(node.window_end),
+        rank_column_(node.rank_column),
+        columns_(node.output.size()) {
     for (int key : node.keys) {
       if (key == start_column_ || key == end_column_) continue;
       key_columns_.push_back(key);

@@ -27,7 +27,8 @@ class Filter final : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeFilter(std::string name, OperatorContext* context, std::unique_ptr<sql::Expressions> condition) {
+std::unique_ptr<Operator> MakeFilter(std::string name, OperatorContext* context,
+                                     std::unique_ptr<sql::Expressions> condition) {
   return std::make_unique<Filter>(std::move(name), context, std::move(condition));
 }
 

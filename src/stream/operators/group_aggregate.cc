@@ -13,7 +13,10 @@ namespace {
 class GroupAggregate final : public Operator {
  public:
   GroupAggregate(std::string name, OperatorContext* context, const sql::Node& node, GroupLayout layout)
-      : Operator(std::move(name), context), layout_(std::move(layout)), output_(node.output), keys_(node.keys.size()),
+      : Operator(std::move(name), context),
+        layout_(std::move(layout)),
+        output_(node.output),
+        keys_(node.keys.size()),
         states_(layout_) {}
 
   Status Process(int, const data::Batch& batch) override {
@@ -123,7 +126,8 @@ class GroupAggregate final : public Operator {
 
 }  // namespace
 
-Result<std::unique_ptr<Operator>> MakeGroupAggregate(std::string name, OperatorContext* context, const sql::Node& node) {
+Result<std::unique_ptr<Operator>> MakeGroupAggregate(std::string name, OperatorContext* context,
+                                                     const sql::Node& node) {
   GroupLayout layout = TRY(GroupLayout::From(node));
   return std::unique_ptr<Operator>(new GroupAggregate(std::move(name), context, node, std::move(layout)));
 }

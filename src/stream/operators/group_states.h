@@ -16,9 +16,9 @@ namespace tailrace::stream {
 
 /// What is the same for all windows of an operator.
 struct GroupLayout {
-  std::vector<int> key_columns;            // of the input, without the window's
+  std::vector<int> key_columns;  // of the input, without the window's
   std::vector<data::Type> key_types;
-  std::vector<int> output_of_key;          // place of each in the output
+  std::vector<int> output_of_key;  // place of each in the output
   std::vector<sql::Aggregate> aggregates;
   data::Schema input;
 

@@ -23,7 +23,8 @@ class Project final : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeProject(std::string name, OperatorContext* context, std::unique_ptr<sql::Expressions> expressions) {
+std::unique_ptr<Operator> MakeProject(std::string name, OperatorContext* context,
+                                      std::unique_ptr<sql::Expressions> expressions) {
   return std::make_unique<Project>(std::move(name), context, std::move(expressions));
 }
 

@@ -26,7 +26,8 @@ class SinkWriter final : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeSinkWriter(std::string name, OperatorContext* context, Sink* sink, int64_t* watermark_us) {
+std::unique_ptr<Operator> MakeSinkWriter(std::string name, OperatorContext* context, Sink* sink,
+                                         int64_t* watermark_us) {
   return std::make_unique<SinkWriter>(std::move(name), context, sink, watermark_us);
 }
 

@@ -9,7 +9,8 @@ namespace {
 /// Rows pass; the watermark is the lowest of the inputs' that are not idle.
 class UnionAll final : public Operator {
  public:
-  UnionAll(std::string name, OperatorContext* context, int inputs) : Operator(std::move(name), context), inputs_(inputs) {}
+  UnionAll(std::string name, OperatorContext* context, int inputs)
+      : Operator(std::move(name), context), inputs_(inputs) {}
 
   Status Process(int, const data::Batch& batch) override { return Emit(batch); }
 

@@ -109,7 +109,9 @@ class WatermarkGenerator final : public Operator {
     bool touched = false, idle = false;
   };
 
-  bool TimedOut(int64_t silent_ms) const { return options_.idle_timeout_ms > 0 && silent_ms >= options_.idle_timeout_ms; }
+  bool TimedOut(int64_t silent_ms) const {
+    return options_.idle_timeout_ms > 0 && silent_ms >= options_.idle_timeout_ms;
+  }
 
   Partition& Find(const TopicPartition& from) {
     for (Partition& partition : partitions_) {
@@ -125,15 +127,17 @@ class WatermarkGenerator final : public Operator {
       if (current_us_ != kNoWatermark) TRY(EmitWatermark(current_us_));
     }
     if (current_us_ == kEndOfTime) return {};
-    bool all_idle = partitions_.empty() ? unseen_are_idle_
-                                        : std::all_of(partitions_.begin(), partitions_.end(), [](auto& p) { return p.idle; });
+    bool all_idle = partitions_.empty()
+                        ? unseen_are_idle_
+                        : std::all_of(partitions_.begin(), partitions_.end(), [](auto& p) { return p.idle; });
     if (all_idle != idle_) {
       idle_ = all_idle;
       TRY(EmitIdle(idle_));
     }
     if (!unseen_are_left_out_ && !unseen_are_idle_) {
       for (const TopicPartition& expected : source_->partitions) {
-        bool seen = std::any_of(partitions_.begin(), partitions_.end(), [&](const Partition& p) { return p.from == expected; });
+        bool seen =
+            std::any_of(partitions_.begin(), partitions_.end(), [&](const Partition& p) { return p.from == expected; });
         if (!seen) return {};
       }
     }
@@ -160,8 +164,9 @@ class WatermarkGenerator final : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeWatermark(std::string name, OperatorContext* context, std::unique_ptr<sql::Expressions> expression,
-                                        const SourceStatus* source, WatermarkOptions options) {
+std::unique_ptr<Operator> MakeWatermark(std::string name, OperatorContext* context,
+                                        std::unique_ptr<sql::Expressions> expression, const SourceStatus* source,
+                                        WatermarkOptions options) {
   return std::make_unique<WatermarkGenerator>(std::move(name), context, std::move(expression), source, options);
 }
 

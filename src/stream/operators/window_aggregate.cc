@@ -12,8 +12,12 @@ namespace {
 class WindowAggregate final : public Operator {
  public:
   WindowAggregate(std::string name, OperatorContext* context, const sql::Node& node, GroupLayout layout)
-      : Operator(std::move(name), context), layout_(std::move(layout)), start_column_(node.window_start),
-        end_column_(node.window_end), output_(node.output), keys_(node.keys) {}
+      : Operator(std::move(name), context),
+        layout_(std::move(layout)),
+        start_column_(node.window_start),
+        end_column_(node.window_end),
+        output_(node.output),
+        keys_(node.keys) {}
 
   Status Process(int, const data::Batch& batch) override {
     if (batch.kinds) {
@@ -29,7 +33,8 @@ class WindowAggregate final : public Operator {
     int64_t differs = 0;
     for (uint32_t row = 1; row < batch.rows; row++) differs |= ends[row] ^ ends[0];
     if (differs == 0) {
-      if (GroupStates* states = Find(ends[0], starts ? starts[0] : 0)) states->Update(batch, nullptr, batch.rows, scratch_);
+      if (GroupStates* states = Find(ends[0], starts ? starts[0] : 0))
+        states->Update(batch, nullptr, batch.rows, scratch_);
       return {};
     }
     // Rows by window; few windows are open at a time, and neighbours mostly share theirs.
@@ -179,7 +184,8 @@ class WindowAggregate final : public Operator {
 
 }  // namespace
 
-Result<std::unique_ptr<Operator>> MakeWindowAggregate(std::string name, OperatorContext* context, const sql::Node& node) {
+Result<std::unique_ptr<Operator>> MakeWindowAggregate(std::string name, OperatorContext* context,
+                                                      const sql::Node& node) {
   if (node.window_end < 0) return Internal("a window aggregation without window_end");
   GroupLayout layout = TRY(GroupLayout::From(node));
   return std::unique_ptr<Operator>(new WindowAggregate(std::move(name), context, node, std::move(layout)));

@@ -29,9 +29,7 @@ void WriteCell(const Column& column, uint64_t row, StateWriter& out) {
   out.U8(1);
   switch (column.type.id) {
     case TypeId::kVarchar:
-    case TypeId::kBlob:
-      out.Bytes(column.Values<StringRef>()[row].view());
-      return;
+    case TypeId::kBlob: out.Bytes(column.Values<StringRef>()[row].view()); return;
     case TypeId::kStruct:
       for (const Column& child : column.children) WriteCell(child, row, out);
       return;
@@ -47,9 +45,7 @@ void WriteCell(const Column& column, uint64_t row, StateWriter& out) {
       out.Fixed(&v, sizeof v);
       return;
     }
-    case TypeId::kDouble:
-      out.F64(Canonical(column.Values<double>()[row]));
-      return;
+    case TypeId::kDouble: out.F64(Canonical(column.Values<double>()[row])); return;
     default: {
       uint32_t size = column.type.ValueSize();
       out.Fixed(static_cast<const char*>(column.data) + row * size, size);
@@ -72,7 +68,8 @@ void CellColumn::AppendNull() {
   rows_++;
   valid_.push_back(0);
   if (IsString(type_) || type_.id == TypeId::kList || type_.id == TypeId::kMap) lengths_.push_back(0);
-  else if (type_.id == TypeId::kStruct) for (CellColumn& child : children_) child.AppendNull();
+  else if (type_.id == TypeId::kStruct)
+    for (CellColumn& child : children_) child.AppendNull();
   else values_.append(type_.ValueSize(), '\0');
 }
 

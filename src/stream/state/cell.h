@@ -27,14 +27,16 @@ class CellColumn {
  private:
   data::Type type_;
   uint64_t rows_ = 0;
-  std::string values_;                // fixed-size values; strings: their bytes one after the other
+  std::string values_;  // fixed-size values; strings: their bytes one after the other
   std::vector<uint8_t> valid_;
-  std::vector<uint64_t> lengths_;     // strings, lists: length of each
+  std::vector<uint64_t> lengths_;  // strings, lists: length of each
   std::vector<CellColumn> children_;
 };
 
 /// Where the value of a type lies: fixed-size types are 1, 2, 4, 8 or 16 bytes.
-inline bool IsString(const data::Type& type) { return type.id == data::TypeId::kVarchar || type.id == data::TypeId::kBlob; }
+inline bool IsString(const data::Type& type) {
+  return type.id == data::TypeId::kVarchar || type.id == data::TypeId::kBlob;
+}
 inline bool IsNested(const data::Type& type) {
   return type.id == data::TypeId::kStruct || type.id == data::TypeId::kList || type.id == data::TypeId::kMap;
 }

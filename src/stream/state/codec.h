@@ -1,6 +1,6 @@
 #pragma once
-// Bytes of state: what snapshots are written with and read from. Little-endian, no alignment, bounds checked on reading.
-// docs/formats/checkpoint.md
+// Bytes of state: what snapshots are written with and read from. Little-endian, no alignment, bounds checked on
+// reading. docs/formats/checkpoint.md
 
 #include <cstdint>
 #include <string>

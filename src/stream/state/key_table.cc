@@ -49,7 +49,8 @@ void EncodeWords(const uint32_t* rows, uint32_t count, uint64_t* out, uint32_t s
 template <typename T>
 void EncodeInts(const Column& c, const uint32_t* rows, uint32_t count, uint64_t* out, uint32_t stride) {
   const T* values = c.Values<T>();
-  EncodeWords(rows, count, out, stride, [values](uint32_t r) { return static_cast<uint64_t>(static_cast<int64_t>(values[r])); });
+  EncodeWords(rows, count, out, stride,
+              [values](uint32_t r) { return static_cast<uint64_t>(static_cast<int64_t>(values[r])); });
 }
 
 double Canonical(double v) {
@@ -59,7 +60,8 @@ double Canonical(double v) {
 
 }  // namespace
 
-KeyTable::KeyTable(std::vector<data::Type> types) : types_(std::move(types)), strings_(std::make_unique<data::Arena>()) {
+KeyTable::KeyTable(std::vector<data::Type> types)
+    : types_(std::move(types)), strings_(std::make_unique<data::Arena>()) {
   uint32_t word = 1;
   for (const data::Type& type : types_) {
     bool nested = IsNested(type), string = IsString(type) || nested;
@@ -247,7 +249,8 @@ void KeyTable::Probe(uint32_t count, uint32_t* groups) {
   }
 }
 
-void KeyTable::FindOrAdd(const std::vector<const Column*>& columns, const uint32_t* rows, uint32_t count, uint32_t* groups) {
+void KeyTable::FindOrAdd(const std::vector<const Column*>& columns, const uint32_t* rows, uint32_t count,
+                         uint32_t* groups) {
   if (parts_.empty()) {  // one group for all
     if (count && size_ == 0) {
       uint64_t none = 0;

@@ -19,9 +19,10 @@ class KeyTable {
   ~KeyTable();
   KeyTable(KeyTable&&) noexcept;
 
-  /// groups[i] = the number of the key in row rows[i] of `columns` (rows nullptr: row i); new keys get the next numbers.
-  /// Null equals null, as GROUP BY has it.
-  void FindOrAdd(const std::vector<const data::Column*>& columns, const uint32_t* rows, uint32_t count, uint32_t* groups);
+  /// groups[i] = the number of the key in row rows[i] of `columns` (rows nullptr: row i); new keys get the next
+  /// numbers. Null equals null, as GROUP BY has it.
+  void FindOrAdd(const std::vector<const data::Column*>& columns, const uint32_t* rows, uint32_t count,
+                 uint32_t* groups);
   /// Likewise for one key of a snapshot (see WriteKey).
   uint32_t AddFrom(StateReader& in);
   void WriteKey(uint32_t group, StateWriter& out) const;
@@ -37,11 +38,11 @@ class KeyTable {
     uint32_t tag;
     uint32_t group;  // kEmpty: free
   };
-  struct Part {            // of the encoded key
-    uint32_t offset;       // bytes
-    uint32_t words;        // 1 or 2
-    bool string;           // a StringRef: long ones compare by content
-    bool cell;             // a nested value, kept as the StringRef of its cell
+  struct Part {       // of the encoded key
+    uint32_t offset;  // bytes
+    uint32_t words;   // 1 or 2
+    bool string;      // a StringRef: long ones compare by content
+    bool cell;        // a nested value, kept as the StringRef of its cell
   };
   static constexpr uint32_t kEmpty = 0xffffffff;
 
@@ -59,8 +60,8 @@ class KeyTable {
   bool has_strings_ = false;
   uint32_t size_ = 0;
   std::vector<Slot> slots_;
-  std::vector<uint64_t> keys_;     // size_ x words_
-  std::vector<uint64_t> hashes_;   // size_
+  std::vector<uint64_t> keys_;    // size_ x words_
+  std::vector<uint64_t> hashes_;  // size_
   std::unique_ptr<data::Arena> strings_;
   // Of the batch at hand.
   std::vector<uint64_t> batch_keys_, batch_hashes_;
