@@ -28,6 +28,8 @@ double PerSecond(double now, double before, int64_t ms) {
   return ms <= 0 ? 0 : std::max(0.0, (now - before) * 1000 / static_cast<double>(ms));
 }
 
+std::string Plural(size_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
+
 bool IsInternal(const std::string& topic) { return topic.starts_with("__"); }
 
 }  // namespace
@@ -205,10 +207,9 @@ std::vector<ComponentHealth> StatusService::Health() {
   if (services_.log) {
     auto topics = services_.log->ListTopics();
     out.push_back({"log", topics.ok() ? "ok" : "failed",
-                   topics.ok()
-                       ? fmt::format("{} at {}, {} topics", services_.broker ? "embedded broker" : "Kafka cluster",
-                                     services_.kafka, topics->size())
-                       : topics.error().ToString()});
+                   topics.ok() ? fmt::format("{} at {}, {}", services_.broker ? "embedded broker" : "Kafka cluster",
+                                             services_.kafka, Plural(topics->size(), "topic"))
+                               : topics.error().ToString()});
   } else {
     out.push_back({"log", "off", ""});
   }
@@ -219,9 +220,9 @@ std::vector<ComponentHealth> StatusService::Health() {
       if (job.state == stream::JobState::kRunning) ++running;
       if (job.state == stream::JobState::kFailed && failed++ == 0) first = job.name + ": " + job.error;
     }
-    out.push_back(
-        {"engine", "ok",
-         fmt::format("{} jobs running{}", running, failed ? fmt::format(", {} failed ({})", failed, first) : "")});
+    out.push_back({"engine", "ok",
+                   fmt::format("{} running{}", Plural(running, "job"),
+                               failed ? fmt::format(", {} failed ({})", failed, first) : "")});
   } else {
     out.push_back({"engine", "off", ""});
   }
@@ -232,7 +233,7 @@ std::vector<ComponentHealth> StatusService::Health() {
     for (const auto& dag : dags) broken += !dag.error.empty();
     out.push_back({"scheduler", runs.ok() ? "ok" : "failed",
                    !runs.ok() ? runs.error().ToString()
-                              : fmt::format("{} DAGs{}", dags.size() - broken,
+                              : fmt::format("{}{}", Plural(dags.size() - broken, "DAG"),
                                             broken ? fmt::format(", {} that do not load", broken) : "")});
   } else {
     out.push_back({"scheduler", "off", ""});

@@ -57,7 +57,7 @@ function overview(s) {
     `<div class="figures">` +
     (s.broker.embedded ? figure("Records in", rate(s.broker.messages_in_per_second ?? 0), "/s", h.messages_in) : "") +
     figure("Rows out", rate(s.streams.reduce((sum, j) => sum + j.rows_out_per_second, 0)), "/s", h.rows_out) +
-    (s.broker.embedded ? figure("Kafka port", bytes(s.broker.bytes_in_per_second ?? 0), "/s in", h.bytes_in, "") : "") +
+    (s.broker.embedded ? figure("Bytes in", bytes(s.broker.bytes_in_per_second ?? 0), "/s", h.bytes_in) : "") +
     figure("Stream lag", count(lag), "records", null, p99 < 0 ? "no latency measured yet" : "p99 latency " + span(p99 / 1000)) +
     figure("CPU", ((s.broker.cpu ?? 0) * 100).toFixed(0), "% of a core", h.cpu) +
     figure("Memory", bytes(s.process.resident_bytes), "", null, `up ${span(s.now_ms - s.started_ms)}`) +
@@ -132,7 +132,7 @@ function runPage(id, runId, run, tasks, selected) {
   }
   return `<p class="crumb"><a href="#/dags">DAGs</a> / <a href="#/dags/${part(id)}">${esc(id)}</a></p><h1>${esc(runId)} ${pill(run.state)}</h1><p class="sub">${esc(run.run_type)} · started ${dateTime(run.start_date_ms)} · took ${run.start_date_ms ? span((run.end_date_ms ?? Date.now()) - run.start_date_ms) : "–"}${Object.keys(run.conf ?? {}).length ? " · conf " + esc(JSON.stringify(run.conf)) : ""}</p>` +
     panel("Tasks", "click one for its log", table([["Task"], ["State"], ["When"], ["Took", "num"], ["Try", "num"], ["Operator"], ["Note"]], tasks.map((t) =>
-      `<tr><td class="name"><a href="${base}/tasks/${part(t.task_id)}">${esc(t.task_id)}</a></td><td>${pill(t.state, t.state || "not begun")}</td><td style="min-width:200px"><div class="lane">${t.start_date_ms ? `<div class="bar ${stateClass(t.state)}" style="left:${left(t).toFixed(2)}%;width:${Math.max(0.5, Math.min(width(t), 100 - left(t))).toFixed(2)}%"></div>` : ""}</div></td><td class="num">${t.start_date_ms ? span((t.end_date_ms ?? Date.now()) - t.start_date_ms) : "–"}</td><td class="num">${t.try_number || "–"}<span class="faint">/${t.max_tries}</span></td><td class="soft">${esc(t.operator)}</td><td class="soft wrap">${esc(t.note)}${t.next_retry_ms && t.state === "up_for_retry" ? " next try " + time(t.next_retry_ms) : ""}</td></tr>`))) + detail;
+      `<tr><td class="name"><a href="${base}/tasks/${part(t.task_id)}">${esc(t.task_id)}</a></td><td>${pill(t.state, t.state || "not begun")}</td><td style="min-width:200px"><div class="lane">${t.start_date_ms ? `<div class="bar ${stateClass(t.state)}" style="left:${left(t).toFixed(2)}%;width:${Math.max(0.5, Math.min(width(t), 100 - left(t))).toFixed(2)}%"></div>` : ""}</div></td><td class="num">${t.start_date_ms ? span((t.end_date_ms ?? Date.now()) - t.start_date_ms) : "–"}</td><td class="num">${t.try_number || "–"}<span class="faint">/${t.max_tries + 1}</span></td><td class="soft">${esc(t.operator)}</td><td class="soft wrap">${esc(t.note)}${t.next_retry_ms && t.state === "up_for_retry" ? " next try " + time(t.next_retry_ms) : ""}</td></tr>`))) + detail;
 }
 
 const sqlPage = (text, stores) => `<h1>SQL</h1><p class="sub">Read-only queries over the project's serving stores</p>

@@ -89,7 +89,7 @@ Result<int> Doctor(const Invocation& i) {
             .EndObject();
         const auto answer = nlohmann::json::parse(TRY(rest.Post("/api/v1/sql", body.Take())));
         detail += (detail.empty() ? "" : ", ") + store.value("name", "") + " with " +
-                  answer["rows"][0][0].get<std::string>() + " tables";
+                  answer["rows"][0][0].dump() + " tables";
       }
       return detail.empty() ? "the project has none" : detail;
     }());
