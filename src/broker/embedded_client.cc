@@ -57,6 +57,10 @@ class EmbeddedReader final : public log::Reader {
     for (BytesView rest = read.bytes.view; !rest.empty();) {
       auto batch = TRY(wire::BatchView::Parse(rest));
       rest.remove_prefix(batch.size());
+      // Offsets lie outside the CRC; one that goes back would have the reader go round in circles.
+      if (batch.next_offset() <= position_)
+        return Corrupt(fmt::format("{}-{}: a batch at offset {} where {} or later is due", partition_->name().topic,
+                                   partition_->name().partition, batch.base_offset(), position_));
       if (!batch.control() && !Aborted(batch, read.aborted)) {
         // Bit rot is told here, not by wrong results downstream.
         Status decoded = wire::DecodeRecords(batch, {.from_offset = position_, .check_crc = true}, out);

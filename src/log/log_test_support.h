@@ -74,6 +74,7 @@ inline Result<std::vector<ReadRecord>> ReadAll(Partition& partition, int64_t off
     for (BytesView rest = read.bytes.view; !rest.empty();) {
       auto batch = TRY(wire::BatchView::Parse(rest));
       rest.remove_prefix(batch.size());
+      if (batch.next_offset() <= offset) return Corrupt("offsets go back");
       bool aborted = false;
       if (batch.transactional()) {
         for (const AbortedTransaction& a : read.aborted)

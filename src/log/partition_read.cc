@@ -17,6 +17,7 @@ size_t PartitionImpl::SegmentIndexFor(int64_t offset) const {
 Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t max_bytes, bool at_least_one,
                                                      Isolation isolation) {
   int64_t search = offset;  // grows past `offset` only over a gap between segments
+  bool index_lies = false;
   for (;;) {
     Located at;
     uint64_t hint, jump, segment_end;
@@ -36,7 +37,8 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
       size_t index = SegmentIndexFor(search);
       at.segment = segments_[index];
       if (index + 1 < segments_.size()) next_base = segments_[index + 1]->base();
-      TRY(at.segment->EnsureIndexes(options_.index_interval_bytes));
+      if (index_lies) TRY(at.segment->RebuildIndexes(options_.index_interval_bytes));
+      else TRY(at.segment->EnsureIndexes(options_.index_interval_bytes));
       at.mapping = TRY(at.segment->Map());
       at.file = at.segment->file();
       segment_end = at.segment->base() == visible_.segment_base ? visible_.bytes : at.segment->size();
@@ -44,10 +46,33 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
       jump = at.segment->offsets().LookupPosition(hint + max_bytes, limit);
     }
     const std::string& path = at.file->path();
+    // What the index says is held against the batches it points to, so that bit rot in it neither hides records nor
+    // fails reads. Once: after it was made anew only the batches can be wrong.
+    auto lies = [&](uint64_t pointed, int64_t from, int64_t below) {
+      if (pointed == 0 || index_lies) return false;
+      auto batch = wire::BatchView::Parse({at.mapping->data() + pointed, segment_end - pointed});
+      return !batch.ok() || batch->base_offset() < from || batch->last_offset() >= below;
+    };
+    if (lies(hint, at.segment->base(), offset + 1)) {
+      index_lies = true;
+      continue;
+    }
+    // A batch's offset is not covered by its CRC. Offsets rise, and what stands before the high watermark can't begin
+    // beyond it.
+    int64_t expected = at.segment->base();
+    auto check_offset = [&](const wire::BatchView& batch, uint64_t where) -> Status {
+      bool fits = batch.base_offset() < at.ends.high_watermark && batch.base_offset() >= expected;
+      expected = batch.next_offset();
+      if (fits) return Ok();
+      return Corrupt("damaged batch at byte " + std::to_string(where) + ": offset " +
+                     std::to_string(batch.base_offset()) + " can't stand there")
+          .At({path, 0, 0});
+    };
     uint64_t position = hint;
     bool found = false;
     while (position < segment_end) {
       auto batch = TRY(BatchAt(*at.mapping, position, segment_end, path));
+      TRY(check_offset(batch, position));
       if (batch.last_offset() >= offset) {
         if (batch.base_offset() >= limit) return at;
         if (!at_least_one && batch.size() > max_bytes) return at;
@@ -62,12 +87,18 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
     if (!found) {
       if (next_base < 0) return at;
       search = next_base;
+      index_lies = false;
       continue;
     }
     // The index spares the walk over what surely fits.
+    if (jump > at.end && lies(jump, at.end_offset, limit)) {
+      index_lies = true;
+      continue;
+    }
     position = std::max(at.end, jump);
     while (position < segment_end) {
       auto batch = TRY(BatchAt(*at.mapping, position, segment_end, path));
+      TRY(check_offset(batch, position));
       at.end = position;
       at.end_offset = batch.base_offset();
       if (batch.base_offset() >= limit || position + batch.size() - at.begin > max_bytes) break;

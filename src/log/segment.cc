@@ -118,22 +118,32 @@ Status Segment::EnsureIndexes(int32_t index_interval_bytes) {
     has_indexes_ = true;
     return Ok();
   }
+  return RebuildIndexes(index_interval_bytes);
+}
+
+Status Segment::RebuildIndexes(int32_t index_interval_bytes) {
   LogWarning("log", path() + ": its index is missing or damaged; making it anew");
-  for (IndexFile* index : {&offsets_.file(), &times_.file()}) {
-    TRY(io::RemoveFile(index->path()));
-    TRY(index->Load());
+  bool closed = offsets_.file().sealed() || times_.file().sealed() || !has_indexes_;
+  has_indexes_ = false;  // until all went well
+  if (closed) {
+    for (IndexFile* index : {&offsets_.file(), &times_.file()}) {
+      TRY(io::RemoveFile(index->path()));
+      TRY(index->Load());
+    }
   }
   ClearIndexes();
-  has_indexes_ = false;  // until all went well
+  has_indexes_ = false;
   auto mapping = TRY(Map());
   for (uint64_t at = 0; at < size_;) {
     auto batch = TRY(BatchAt(*mapping, at, size_, path()));
     NoteBatch(batch, at, index_interval_bytes);
     at += batch.size();
   }
-  FinishIndexes();
-  TRY(IndexFile::WriteOut(offsets_.file().TakeUnwritten(), false));
-  TRY(IndexFile::WriteOut(times_.file().TakeUnwritten(), false));
+  if (closed) {
+    FinishIndexes();
+    TRY(IndexFile::WriteOut(offsets_.file().TakeUnwritten(), false));
+    TRY(IndexFile::WriteOut(times_.file().TakeUnwritten(), false));
+  }
   has_indexes_ = true;
   return Ok();
 }

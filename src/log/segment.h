@@ -53,6 +53,8 @@ class Segment {
   void FinishIndexes();
   /// For a closed segment: indexes are mapped; made anew from the batches where they are missing or damaged.
   Status EnsureIndexes(int32_t index_interval_bytes);
+  /// Makes both indexes anew from the batches (a read has found that they lie). kCorrupt: the batches are damaged.
+  Status RebuildIndexes(int32_t index_interval_bytes);
   bool has_indexes() const { return has_indexes_; }
   /// Drops the in-memory indexes of a segment whose files are complete; read again when needed.
   void Seal();
