@@ -6,11 +6,36 @@
 
 namespace tailrace::broker {
 
-FetchSession::Entry* FetchSession::Find(const FetchWant& want) {
-  auto it = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) {
-    return e.want.partition == want.partition && e.want.topic == want.topic && e.want.topic_id == want.topic_id;
-  });
-  return it == entries.end() ? nullptr : &*it;
+std::string FetchSession::Key(const FetchWant& want) {
+  std::string key(reinterpret_cast<const char*>(want.topic_id.data()), want.topic_id.size());
+  key.append(reinterpret_cast<const char*>(&want.partition), sizeof want.partition).append(want.topic);
+  return key;
+}
+
+bool FetchSession::Put(FetchWant want) {
+  auto [place, added] = places_.try_emplace(Key(want), entries.size());
+  if (!added) {
+    entries[place->second].want = std::move(want);
+    return true;
+  }
+  if (entries.size() >= kPartitionsMax) {
+    places_.erase(place);
+    return false;
+  }
+  entries.push_back({std::move(want)});
+  return true;
+}
+
+void FetchSession::Forget(const FetchWant& want) {
+  auto place = places_.find(Key(want));
+  if (place == places_.end()) return;
+  size_t hole = place->second;
+  places_.erase(place);
+  if (hole + 1 < entries.size()) {
+    entries[hole] = std::move(entries.back());
+    places_[Key(entries[hole].want)] = hole;
+  }
+  entries.pop_back();
 }
 
 std::shared_ptr<FetchSession> FetchSessions::Create() {

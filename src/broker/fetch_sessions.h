@@ -31,6 +31,7 @@ struct FetchWant {
 
 /// One session. One request at a time uses it, so no lock.
 struct FetchSession {
+  static constexpr size_t kPartitionsMax = 200'000;
   struct Entry {
     FetchWant want;
     // What the client was told last; -2: never.
@@ -46,7 +47,13 @@ struct FetchSession {
   int64_t used_ms = 0;
   bool in_use = true;
 
-  Entry* Find(const FetchWant& want);
+  /// Replaces what is wanted of that partition, or adds it. False where the session is full.
+  bool Put(FetchWant want);
+  void Forget(const FetchWant& want);
+
+ private:
+  static std::string Key(const FetchWant& want);
+  std::unordered_map<std::string, size_t> places_;  // in `entries`
 };
 
 /// Thread-safe.
@@ -54,7 +61,6 @@ class FetchSessions {
  public:
   static constexpr size_t kSessionsMax = 1000;       // max.incremental.fetch.session.cache.slots
   static constexpr int64_t kEvictAfterMs = 120'000;  // idle sessions make room for new ones after this
-  static constexpr size_t kPartitionsMax = 200'000;  // of one session
 
   explicit FetchSessions(Clock& clock) : clock_(clock) {}
 

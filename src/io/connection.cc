@@ -50,7 +50,12 @@ void ConnectionImpl::CloseNow() {
 void ConnectionImpl::Close(const std::string& reason) {
   if (closing_) return;
   closing_ = true;
-  if (!reason.empty()) LogWarning(options_.log_name, "connection from " + peer_ + " closed: " + reason);
+  constexpr int kLinesPerSecondMax = 10;
+  if (int64_t second = loop_.NowMs() / 1000; stats_.log_second.exchange(second) != second) stats_.log_lines = 0;
+  if (int line = reason.empty() ? kLinesPerSecondMax : stats_.log_lines++; line < kLinesPerSecondMax) {
+    const char* more = line + 1 == kLinesPerSecondMax ? " (further ones of this second are not logged)" : "";
+    LogWarning(options_.log_name, "connection from " + peer_ + " closed: " + reason + more);
+  }
   gone_(this);
 }
 

@@ -32,6 +32,10 @@ struct TcpServerStats {
   std::atomic<uint64_t> refused{0};
   std::atomic<uint64_t> bytes_in{0};
   std::atomic<uint64_t> bytes_out{0};
+  // Log lines about closed connections: a client that comes back with the same mistake in a loop must not fill the
+  // disk.
+  std::atomic<int64_t> log_second{0};
+  std::atomic<int> log_lines{0};  // in that second
 };
 
 /// Thread-safe. The loops must outlive it.

@@ -90,12 +90,14 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
     bool sessions = call_->version() >= 7;
     if (!sessions || request.session_epoch == kSessionFinal || request.session_epoch == kSessionInitial) {
       if (sessions && request.session_id != 0) parts_.fetch_sessions.Remove(request.session_id);
-      if (sessions && request.session_epoch == kSessionInitial) session_ = parts_.fetch_sessions.Create();
+      if (sessions && request.session_epoch == kSessionInitial && wants.size() <= FetchSession::kPartitionsMax) {
+        session_ = parts_.fetch_sessions.Create();
+      }
       if (!session_) {
         for (FetchWant& want : wants) AddItem(std::move(want), nullptr);
         return true;
       }
-      for (FetchWant& want : wants) session_->entries.push_back({std::move(want)});
+      for (FetchWant& want : wants) session_->Put(std::move(want));
     } else {
       KafkaError error = KafkaError::kNone;
       session_ = parts_.fetch_sessions.Use(request.session_id, request.session_epoch, &error);
@@ -107,19 +109,9 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
       }
       incremental_ = true;
       for (auto& topic : request.forgotten_topics) {
-        for (int32_t partition : topic.partitions) {
-          FetchWant key{topic.topic, topic.topic_id.bytes, partition};
-          if (auto* entry = session_->Find(key))
-            session_->entries.erase(session_->entries.begin() + (entry - session_->entries.data()));
-        }
+        for (int32_t partition : topic.partitions) { session_->Forget({topic.topic, topic.topic_id.bytes, partition}); }
       }
-      for (FetchWant& want : wants) {
-        if (auto* entry = session_->Find(want)) {
-          entry->want = std::move(want);
-        } else if (session_->entries.size() < FetchSessions::kPartitionsMax) {
-          session_->entries.push_back({std::move(want)});
-        }
-      }
+      for (FetchWant& want : wants) session_->Put(std::move(want));
     }
     size_t n = session_->entries.size();
     if (session_->first >= n) session_->first = 0;
