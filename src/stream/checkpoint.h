@@ -33,15 +33,18 @@ Result<Checkpoint> DecodeCheckpoint(BytesView bytes);
 class CheckpointStore {
  public:
   virtual ~CheckpointStore() = default;
-  /// On return the checkpoint is durable.
-  virtual Status Write(uint64_t epoch, const std::string& bytes) = 0;
+  /// On return the checkpoint is durable. `decides`: its being there is what makes the epoch stand, so that after a crash
+  /// it must be there whole or not at all; else a commit point decides, a torn one does no harm, and one sync is enough.
+  virtual Status Write(uint64_t epoch, const std::string& bytes, bool decides) = 0;
   virtual Result<std::string> Read(uint64_t epoch) = 0;
   /// Epochs there are files of, ascending.
   virtual Result<std::vector<uint64_t>> List() = 0;
   virtual Status Remove(uint64_t epoch) = 0;
+  /// Forgets epochs before `epoch`; may keep what it will write over.
+  virtual Status RemoveBefore(uint64_t epoch) = 0;
 };
 
-/// Files chk-N in `directory`, which is made. A file appears whole or not at all.
+/// Files in `directory`, which is made: chk-N, which appears whole or not at all, or slot-0 and slot-1 in turn.
 Result<std::unique_ptr<CheckpointStore>> OpenCheckpointDirectory(const std::string& directory);
 
 }  // namespace tailrace::stream

@@ -75,9 +75,9 @@ TEST(CheckpointDirectory, WritesListsReadsRemoves) {
   auto opened = OpenCheckpointDirectory(dir);
   ASSERT_TRUE(opened.ok()) << opened.error().ToString();
   CheckpointStore& store = **opened;
-  ASSERT_TRUE(store.Write(9, "nine").ok());
-  ASSERT_TRUE(store.Write(10, "ten").ok());
-  ASSERT_TRUE(store.Write(10, "ten again").ok());
+  ASSERT_TRUE(store.Write(9, "nine", true).ok());
+  ASSERT_TRUE(store.Write(10, "ten", true).ok());
+  ASSERT_TRUE(store.Write(10, "ten again", true).ok());
   fclose(fopen((dir + "/chk-11.tmp").c_str(), "w"));  // a write that a crash cut short
   fclose(fopen((dir + "/notes").c_str(), "w"));
   EXPECT_EQ(*store.List(), (std::vector<uint64_t>{9, 10}));
@@ -86,6 +86,36 @@ TEST(CheckpointDirectory, WritesListsReadsRemoves) {
   EXPECT_TRUE(store.Remove(9).ok());
   EXPECT_TRUE(store.Remove(9).ok());
   EXPECT_EQ(*store.List(), (std::vector<uint64_t>{10}));
+}
+
+TEST(CheckpointDirectory, SlotsAreWrittenOverInTurn) {
+  std::string dir = TempDir();
+  Checkpoint c = Example();
+  auto bytes = [&](uint64_t epoch) {
+    c.epoch = epoch;
+    c.operators["aggregate-3"].whole.resize(1000 - epoch);  // each a little shorter than the one it is written over
+    return EncodeCheckpoint(c);
+  };
+  {
+    auto store = std::move(*OpenCheckpointDirectory(dir));
+    ASSERT_TRUE(store->Write(3, bytes(3), true).ok());
+    for (uint64_t epoch = 4; epoch <= 9; epoch++) {
+      ASSERT_TRUE(store->Write(epoch, bytes(epoch), false).ok());
+      ASSERT_TRUE(store->RemoveBefore(epoch - 1).ok());
+    }
+  }
+  auto store = std::move(*OpenCheckpointDirectory(dir));
+  EXPECT_EQ(*store->List(), (std::vector<uint64_t>{8, 9}));
+  for (uint64_t epoch : {8, 9}) {
+    auto read = DecodeCheckpoint(*store->Read(epoch));
+    ASSERT_TRUE(read.ok()) << read.error().ToString();
+    EXPECT_EQ(read->epoch, epoch);
+  }
+  EXPECT_EQ(store->Read(7).error().code(), ErrorCode::kNotFound);
+  ASSERT_TRUE(store->Remove(9).ok());  // written, never decided
+  EXPECT_EQ(*store->List(), (std::vector<uint64_t>{8}));
+  ASSERT_TRUE(store->Write(9, bytes(9), true).ok());  // a file beside the slots comes first
+  EXPECT_EQ(*store->List(), (std::vector<uint64_t>{8, 9}));
 }
 
 TEST(CheckpointDirectory, APathThatIsAFileIsAnError) {

@@ -252,10 +252,21 @@ class LogCommitPoint final : public CommitPoint {
 class SimStore final : public CheckpointStore {
  public:
   explicit SimStore(World* world) : world_(world) {}
-  Status Write(uint64_t epoch, const std::string& bytes) override {
+  Status Write(uint64_t epoch, const std::string& bytes, bool decides) override {
+    if (!decides) {  // in place over the one before the last: a crash in the middle leaves it torn
+      world_->checkpoints.erase(epoch - 2);
+      world_->checkpoints[epoch] = bytes.substr(0, bytes.size() / 2);
+    }
     if (!world_->Effect()) return Dead();
     world_->checkpoints[epoch] = bytes;
     if (!world_->Effect()) return Dead();
+    return {};
+  }
+  Status RemoveBefore(uint64_t epoch) override {
+    for (auto it = world_->checkpoints.begin(); it != world_->checkpoints.end() && it->first < epoch;) {
+      if (!world_->Effect()) return Dead();
+      it = world_->checkpoints.erase(it);
+    }
     return {};
   }
   Result<std::string> Read(uint64_t epoch) override {

@@ -141,6 +141,7 @@ class Job {
     {
       std::lock_guard lock(mutex_);
       if (pipeline_) pipeline_->Describe(&info_);
+      if (pipeline_ && pipeline_->committed()) options_.resume = true;  // what this run has committed stands
       pipeline = std::move(pipeline_);
       connectors = std::move(job_connectors_);
     }
@@ -210,7 +211,6 @@ class Job {
       failures++;
       LogWarning("stream", fmt::format("job {}: {}; restart {} in {} ms", options_.name, reason, failures, delay));
       Set(JobState::kRestarting, reason);
-      options_.resume = true;  // whatever this run has committed stands
       for (int64_t until = clock_.MonotonicMs() + delay, now = until - delay; now < until && !stop_.load();
            now = clock_.MonotonicMs()) {
         waker_.Sleep(until - now);

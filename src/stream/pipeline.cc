@@ -14,18 +14,22 @@ namespace {
 constexpr int64_t kTickMs = 100;
 constexpr int64_t kIdleLogMs = 100;   // sources on the log wake us
 constexpr int64_t kIdleOtherMs = 10;  // others (generators, growing files) are asked
-/// Checkpoints of a large state take at most about one part in so many of the time; those of a small one wait for the disk
-/// rather than use it, and rows in flight should not wait ten times as long because the disk is slow.
+/// At-least-once jobs make their rows visible so often, and when there is nothing more to read.
+constexpr int64_t kFlushMs = 20;
+/// While there is more to read, checkpoints of a large state take at most about one part in so many of the time; those
+/// of a small one wait for the disk rather than use it, and rows in flight should not wait ten times as long because
+/// the disk is slow. With nothing more to read the interval is what was asked for.
 constexpr int64_t kCheckpointShareLarge = 10, kCheckpointShareSmall = 2;
 constexpr int64_t kLargeStateBytes = 4 << 20;
 
 const char* kFreshRemedy =
-    "start with --fresh to begin anew (results already written stay), give the job another pipeline.name, or undo the change";
+    "start with --fresh to begin anew (results already written stay), give the job another pipeline.name, or undo the "
+    "change";
 
 }  // namespace
 
-Pipeline::Pipeline(PipelineOptions options, JobConnectors& connectors, CheckpointStore& store, Waker& waker, Clock& clock,
-                   JobCounters& counters)
+Pipeline::Pipeline(PipelineOptions options, JobConnectors& connectors, CheckpointStore& store, Waker& waker,
+                   Clock& clock, JobCounters& counters)
     : options_(std::move(options)), connectors_(connectors), store_(store), clock_(clock), counters_(counters) {
   connector_context_.job = options_.job;
   connector_context_.waker = &waker;
@@ -45,15 +49,18 @@ Pipeline::~Pipeline() {
   // Readers of committed results need not wait for the next start to learn that this epoch never was.
   if (begun_ && commit_point_) {
     if (Status aborted = commit_point_->Abort(); !aborted.ok()) {
-      LogWarning("stream", fmt::format("job {}: abort of epoch {}: {}", options_.job, epoch_, aborted.error().ToString()));
+      LogWarning("stream",
+                 fmt::format("job {}: abort of epoch {}: {}", options_.job, epoch_, aborted.error().ToString()));
     }
   }
 }
 
-Result<std::unique_ptr<Pipeline>> Pipeline::Make(const sql::Plan& plan, PipelineOptions options, JobConnectors& connectors,
-                                                 CheckpointStore& store, Waker& waker, Clock& clock, JobCounters& counters) {
+Result<std::unique_ptr<Pipeline>> Pipeline::Make(const sql::Plan& plan, PipelineOptions options,
+                                                 JobConnectors& connectors, CheckpointStore& store, Waker& waker,
+                                                 Clock& clock, JobCounters& counters) {
   std::unique_ptr<Pipeline> made(new Pipeline(std::move(options), connectors, store, waker, clock, counters));
-  WatermarkOptions watermarks{made->options_.settings.source_idle_timeout_ms, made->options_.settings.watermark_max_drift_ms};
+  WatermarkOptions watermarks{made->options_.settings.source_idle_timeout_ms,
+                              made->options_.settings.watermark_max_drift_ms};
   made->graph_ = TRY(Lower(plan, connectors, made->connector_context_, &made->operator_context_, watermarks));
   made->ended_.resize(made->graph_.sources.size());
   return made;
@@ -77,11 +84,13 @@ Result<Checkpoint> Pipeline::FindStanding(bool* fresh, uint64_t* last_committed)
           .Remedy("restore the file, or start with --fresh to begin anew (results already written stay)");
     }
     standing = std::move(*read);
-    if (standing.epoch != stands) return Corrupt(fmt::format("checkpoint chk-{} says it is of epoch {}", stands, standing.epoch));
+    if (standing.epoch != stands)
+      return Corrupt(fmt::format("checkpoint chk-{} says it is of epoch {}", stands, standing.epoch));
     *fresh = standing.finished;
   }
   // A sink may remember epochs of a run whose checkpoints were deleted, so a new run counts on from the clock.
-  standing.epoch = *fresh ? std::max({stands, newest, static_cast<uint64_t>(std::max<int64_t>(1, clock_.NowMs()))}) : stands;
+  standing.epoch =
+      *fresh ? std::max({stands, newest, static_cast<uint64_t>(std::max<int64_t>(1, clock_.NowMs()))}) : stands;
   for (uint64_t epoch : epochs) {
     if (epoch > stands && !*fresh) TRY(store_.Remove(epoch));  // written, never decided
   }
@@ -93,7 +102,8 @@ Status Pipeline::Recover() {
   bool fresh = true;
   uint64_t last_committed = 0;
   Checkpoint standing = TRY(FindStanding(&fresh, &last_committed));
-  bool has_state = std::any_of(graph_.operators.begin(), graph_.operators.end(), [](auto& op) { return op->stateful(); });
+  bool has_state =
+      std::any_of(graph_.operators.begin(), graph_.operators.end(), [](auto& op) { return op->stateful(); });
   if (!fresh) {
     bool had_state = false;
     for (const auto& [name, state] : standing.operators) had_state |= !state.keyed.empty();
@@ -144,7 +154,8 @@ Status Pipeline::EnsureBegun() {
 Status Pipeline::SendBad() {
   if (bad_.empty()) return {};
   TRY(EnsureBegun());
-  uint64_t late = static_cast<uint64_t>(std::count_if(bad_.begin(), bad_.end(), [](auto& b) { return b.stage == "late"; }));
+  uint64_t late =
+      static_cast<uint64_t>(std::count_if(bad_.begin(), bad_.end(), [](auto& b) { return b.stage == "late"; }));
   counters_.bad_records.fetch_add(bad_.size() - late, std::memory_order_relaxed);  // late rows have their own counter
   TRY(connectors_.WriteBadRecords(bad_, connector_context_));
   bad_.clear();
@@ -195,14 +206,21 @@ Result<Pipeline::Step> Pipeline::Run(int64_t* idle_ms) {
     for (auto& op : graph_.operators) TRY(op->OnTick(now));
     TRY(SendBad());
   }
-  if (!options_.settings.exactly_once && worked) {
+  unflushed_ |= worked;
+  if (!options_.settings.exactly_once && unflushed_ && (all_idle || all_ended || now - last_flush_ms_ >= kFlushMs)) {
     for (GraphSink& sink : graph_.sinks) TRY(sink.sink->Flush());
+    unflushed_ = false;
+    last_flush_ms_ = now;
   }
   if (all_ended) {
     TRY(EndEpoch());
     return Step::kFinished;
   }
-  int64_t interval = std::max(options_.settings.checkpoint_interval_ms, checkpoint_duration_ms_ * (state_bytes_ > kLargeStateBytes ? kCheckpointShareLarge : kCheckpointShareSmall));
+  int64_t interval = options_.settings.checkpoint_interval_ms;
+  if (!all_idle) {
+    int64_t share = state_bytes_ > kLargeStateBytes ? kCheckpointShareLarge : kCheckpointShareSmall;
+    interval = std::max(interval, checkpoint_duration_ms_ * share);
+  }
   int64_t due_ms = last_end_ms_ + interval - now;
   if (dirty_ && due_ms <= 0) TRY(EndEpoch());
   if (now - last_publish_ms_ >= kTickMs) Publish();
@@ -246,6 +264,7 @@ Status Pipeline::EndEpoch() {
     pending_.Commit(clock_.NowUs(), last_end_ms_, &latency_);
   }
   begun_ = dirty_ = false;
+  committed_ = true;
   epoch_++;
   Publish();
   return {};
@@ -257,7 +276,7 @@ Status Pipeline::Commit() {
   for (GraphSink& sink : graph_.sinks) prepared.push_back(TRY(sink.sink->Prepare(epoch_)));
   std::string bytes = EncodeCheckpoint(TakeCheckpoint(&prepared));
   state_bytes_ = static_cast<int64_t>(bytes.size());
-  TRY(store_.Write(epoch_, bytes));
+  TRY(store_.Write(epoch_, bytes, /*decides=*/commit_point_ == nullptr));
   std::vector<std::pair<TopicPartition, int64_t>> offsets;
   for (const GraphSource& source : graph_.sources) {
     auto of_source = source.source->LogOffsets();
@@ -277,10 +296,7 @@ Status Pipeline::Commit() {
     begun_ = false;  // nothing to abort any more
   }
   for (size_t i = 0; i < graph_.sinks.size(); i++) TRY(graph_.sinks[i].sink->Commit(epoch_, prepared[i]));
-  for (uint64_t old : TRY(store_.List())) {
-    if (old + 1 < epoch_) TRY(store_.Remove(old));
-  }
-  return {};
+  return store_.RemoveBefore(epoch_ - 1);
 }
 
 Status Pipeline::MarkFinished() {
@@ -291,7 +307,7 @@ Status Pipeline::MarkFinished() {
   last.key_groups = options_.settings.key_groups;
   last.finished = true;
   Publish();
-  return store_.Write(last.epoch, EncodeCheckpoint(last));
+  return store_.Write(last.epoch, EncodeCheckpoint(last), /*decides=*/true);
 }
 
 void Pipeline::Publish() {
@@ -332,7 +348,8 @@ void Pipeline::Describe(JobInfo* info) const {
   info->latency = latency_.Stats(now);
   if (!samples_.empty() && now > samples_.front().at_ms) {
     double seconds = static_cast<double>(now - samples_.front().at_ms) / 1000;
-    info->records_in_per_second = static_cast<double>(counters_.records_in.load() - samples_.front().records_in) / seconds;
+    info->records_in_per_second =
+        static_cast<double>(counters_.records_in.load() - samples_.front().records_in) / seconds;
     info->rows_out_per_second = static_cast<double>(counters_.rows_out.load() - samples_.front().rows_out) / seconds;
   }
 }

@@ -30,8 +30,9 @@ struct PipelineOptions {
 class Pipeline final : public EpochGate {
  public:
   /// Builds the graph; opens nothing. `connectors`, `store`, `waker`, `clock` and `counters` outlive it.
-  static Result<std::unique_ptr<Pipeline>> Make(const sql::Plan& plan, PipelineOptions options, JobConnectors& connectors,
-                                                CheckpointStore& store, Waker& waker, Clock& clock, JobCounters& counters);
+  static Result<std::unique_ptr<Pipeline>> Make(const sql::Plan& plan, PipelineOptions options,
+                                                JobConnectors& connectors, CheckpointStore& store, Waker& waker,
+                                                Clock& clock, JobCounters& counters);
   ~Pipeline() override;
 
   /// Finds the epoch that stands, loads its checkpoint, repeats its commit, removes what is newer, opens the sources.
@@ -49,6 +50,9 @@ class Pipeline final : public EpochGate {
   Status EndEpoch();
   /// The last step of a job that is through: its next run starts anew.
   Status MarkFinished();
+
+  /// Whether an epoch of this pipeline stands.
+  bool committed() const { return committed_; }
 
   /// Fills in what the pipeline knows. Thread-safe.
   void Describe(JobInfo* info) const;
@@ -75,24 +79,26 @@ class Pipeline final : public EpochGate {
   std::vector<BadRecord> bad_;
   Graph graph_;
   std::unique_ptr<CommitPoint> commit_point_;
-  std::vector<bool> ended_;       // by source
+  std::vector<bool> ended_;  // by source
   Polled polled_;
 
-  uint64_t epoch_ = 1;            // the one being worked on
-  bool begun_ = false;            // its transaction is open
-  bool dirty_ = false;            // something has happened in it
-  int64_t last_end_ms_ = 0, last_tick_ms_ = 0, last_publish_ms_ = 0;  // monotonic
+  uint64_t epoch_ = 1;      // the one being worked on
+  bool begun_ = false;      // its transaction is open
+  bool dirty_ = false;      // something has happened in it
+  bool committed_ = false;
+  bool unflushed_ = false;  // rows of an at-least-once job are with the sinks
+  int64_t last_end_ms_ = 0, last_tick_ms_ = 0, last_publish_ms_ = 0, last_flush_ms_ = 0;  // monotonic
   int64_t checkpoint_duration_ms_ = 0, state_bytes_ = 0;
   PendingLatencies pending_;
 
-  mutable std::mutex mutex_;      // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   LatencyHistogram latency_;
   JobInfo published_;
   struct Sample {
-    int64_t at_ms = 0;            // monotonic
+    int64_t at_ms = 0;  // monotonic
     uint64_t records_in = 0, rows_out = 0;
   };
-  std::vector<Sample> samples_;   // one a second, of the last ten
+  std::vector<Sample> samples_;  // one a second, of the last ten
 };
 
 }  // namespace tailrace::stream
