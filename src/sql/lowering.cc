@@ -4,9 +4,6 @@
 
 #include "base/check.h"
 #include "duckdb.hpp"
-#include "duckdb/common/serializer/binary_deserializer.hpp"
-#include "duckdb/common/serializer/binary_serializer.hpp"
-#include "duckdb/common/serializer/memory_stream.hpp"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
@@ -17,6 +14,7 @@
 #include "duckdb/planner/expression/bound_window_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/list.hpp"
+#include "sql/aggregate_lowering.h"
 #include "sql/expressions.h"
 #include "sql/query_rewriter.h"
 
@@ -52,53 +50,6 @@ void CountReferences(const Expression& expression, std::vector<int>* counts) {
   if (const int column = PlainColumn(expression); column >= 0) (*counts)[static_cast<size_t>(column)]++;
   duckdb::ExpressionIterator::EnumerateChildren(expression,
                                                 [&](const Expression& child) { CountReferences(child, counts); });
-}
-
-struct AggregateName {
-  const char* name;
-  AggregateKind kind;
-};
-constexpr AggregateName kAggregates[] = {
-    {"count_star", AggregateKind::kCountStar},
-    {"count", AggregateKind::kCount},
-    {"sum", AggregateKind::kSum},
-    {"sum_no_overflow", AggregateKind::kSum},
-    {"avg", AggregateKind::kAvg},
-    {"mean", AggregateKind::kAvg},
-    {"min", AggregateKind::kMin},
-    {"max", AggregateKind::kMax},
-    {"approx_count_distinct", AggregateKind::kCountDistinct},
-    {"quantile_cont", AggregateKind::kQuantileCont},
-    {"quantile_disc", AggregateKind::kQuantileDisc},
-    {"quantile", AggregateKind::kQuantileDisc},
-    {"median", AggregateKind::kMedian},
-    {"stddev", AggregateKind::kStddevSamp},
-    {"stddev_samp", AggregateKind::kStddevSamp},
-    {"variance", AggregateKind::kVarSamp},
-    {"var_samp", AggregateKind::kVarSamp},
-    {"bool_and", AggregateKind::kBoolAnd},
-    {"bool_or", AggregateKind::kBoolOr},
-    {"first", AggregateKind::kFirst},
-    {"arbitrary", AggregateKind::kFirst},
-    {"any_value", AggregateKind::kFirst},
-    {"last", AggregateKind::kLast},
-    {"arg_min", AggregateKind::kArgMin},
-    {"argmin", AggregateKind::kArgMin},
-    {"min_by", AggregateKind::kArgMin},
-    {"arg_max", AggregateKind::kArgMax},
-    {"argmax", AggregateKind::kArgMax},
-    {"max_by", AggregateKind::kArgMax},
-    {"string_agg", AggregateKind::kStringAgg},
-    {"group_concat", AggregateKind::kStringAgg},
-    {"listagg", AggregateKind::kStringAgg},
-    {"list", AggregateKind::kList},
-    {"array_agg", AggregateKind::kList},
-    {"mode", AggregateKind::kMode},
-};
-
-size_t ArgumentsOf(AggregateKind kind) {
-  if (kind == AggregateKind::kCountStar) return 0;
-  return kind == AggregateKind::kArgMin || kind == AggregateKind::kArgMax ? 2 : 1;
 }
 
 }  // namespace
@@ -525,37 +476,14 @@ class Lowerer {
     return NodeColumn(*node, role == Role::kWindowStart ? first : first + 1, duckdb::LogicalType::TIMESTAMP);
   }
 
-  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below,
-                                   Needed* needed) {
-    const std::string& name = bound.function.name;
-    const auto* found = std::find_if(std::begin(kAggregates), std::end(kAggregates),
-                                     [&](const AggregateName& each) { return name == each.name; });
-    if (found == std::end(kAggregates) || (bound.children.size() != ArgumentsOf(found->kind) && name != "count_star"))
-      return RefuseAt(
-          "the aggregate " + bound.ToString() + " is not supported on a stream", {std::string_view(name)},
-          "use count, sum, avg, min, max, quantile_cont, quantile_disc, median, stddev_samp, var_samp, bool_and, "
-          "bool_or, first, last, any_value, arg_min, arg_max, string_agg, list or mode");
-    Aggregate aggregate{};
-    aggregate.kind = found->kind;
-    if (bound.order_bys && aggregate.kind != AggregateKind::kQuantileCont &&
-        aggregate.kind != AggregateKind::kQuantileDisc)
-      return RefuseAt("ORDER BY inside " + name + "() is not supported", {"ORDER"},
-                      "use arg_min(value, time) or arg_max(value, time)");
-    bool exact = false;
-    aggregate.result = TRY(FromDuck(bound.return_type, &exact));
-    // DISTINCT changes nothing for these.
-    const bool idempotent = aggregate.kind == AggregateKind::kMin || aggregate.kind == AggregateKind::kMax ||
-                            aggregate.kind == AggregateKind::kBoolAnd || aggregate.kind == AggregateKind::kBoolOr;
-    aggregate.distinct = bound.IsDistinct() && !idempotent;
-    if (aggregate.kind == AggregateKind::kCount && aggregate.distinct) aggregate.kind = AggregateKind::kCountDistinct;
-    if (aggregate.kind == AggregateKind::kCountDistinct) aggregate.distinct = false;
+  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below, Needed* needed) {
+    bool skip_nulls = false;
+    Aggregate aggregate = TRY(DescribeAggregate(bound, text_, &skip_nulls));
     for (const auto& child : bound.children) aggregate.arguments.push_back(needed->Add(Compose(*child, below)));
-
     ExpressionPtr filter;
     if (bound.filter) filter = Compose(*bound.filter, below);
-    if (name == "any_value") {  // the first that is not null
-      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL,
-                                                                       duckdb::LogicalType::BOOLEAN);
+    if (skip_nulls) {
+      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL, duckdb::LogicalType::BOOLEAN);
       present->children.push_back(Compose(*bound.children[0], below)->Copy());
       if (filter) {
         auto both = std::make_shared<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
@@ -567,31 +495,6 @@ class Lowerer {
       }
     }
     if (filter) aggregate.filter = needed->Add(filter);
-
-    // What the binder took out of the arguments lies in its private data, which it can write out.
-    const bool quantile =
-        aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc;
-    if (quantile || aggregate.kind == AggregateKind::kStringAgg) {
-      duckdb::MemoryStream stream;
-      duckdb::BinarySerializer serializer(stream);
-      serializer.Begin();
-      if (bound.function.serialize) bound.function.serialize(serializer, bound.bind_info.get(), bound.function);
-      serializer.End();
-      stream.Rewind();
-      duckdb::BinaryDeserializer deserializer(stream);
-      deserializer.Begin();
-      if (quantile) {
-        const auto quantiles = deserializer.ReadProperty<duckdb::vector<duckdb::Value>>(100, "quantiles");
-        if (quantiles.size() != 1 || bound.return_type.id() == duckdb::LogicalTypeId::LIST)
-          return RefuseAt("a list of quantiles is not supported", {std::string_view(name)},
-                          "write one " + name + " for each");
-        aggregate.quantile = quantiles[0].GetValue<double>();
-        deserializer.ReadProperty<duckdb::vector<idx_t>>(101, "order");
-        if (deserializer.ReadProperty<bool>(102, "desc")) aggregate.quantile = 1 - aggregate.quantile;
-      } else {
-        aggregate.separator = deserializer.ReadProperty<std::string>(100, "separator");
-      }
-    }
     return aggregate;
   }
 
