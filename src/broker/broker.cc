@@ -53,6 +53,9 @@ class BrokerImpl final : public Broker {
     groups_ = std::make_unique<GroupCoordinator>(options_, clock_, journal_, *offsets_);
     TRY(groups_->Load());
     fetch_sessions_ = std::make_unique<FetchSessions>(clock_);
+    topics_->SetListener([this](const std::string& topic) {
+      if (!topics_->Find(topic)) offsets_->DeleteTopic(topic);
+    });
     // Keeps house: its work may wait for the disk, so it is not one of the loops that serve.
     house_ = TRY(io::EventLoop::Start("broker-house"));
     client_ = MakeEmbeddedClient(*topics_, *offsets_, *transactions_, clock_);

@@ -103,7 +103,8 @@ class TopicManager {
   AppendTraffic& traffic() { return traffic_; }
   /// Made on the first start, or taken from the options.
   const std::string& cluster_id() const { return cluster_id_; }
-  /// Called after each change of the set of topics or partitions, outside of locks. One listener; set before use.
+  /// Called after each change of the set of topics or partitions. It may look topics up but not change them. One
+  /// listener; set before use.
   void SetListener(std::function<void(const std::string& topic)> listener) { listener_ = std::move(listener); }
 
   /// Retention over all partitions; returns how many segments were deleted.

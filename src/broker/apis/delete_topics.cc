@@ -3,7 +3,6 @@
 #include "wire/messages/delete_topics.h"
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
-#include "broker/offsets.h"
 #include "broker/topics.h"
 
 namespace tailrace::broker {
@@ -34,9 +33,7 @@ Status HandleDeleteTopics(Parts& parts, const CallPtr& call) {
     if (Status status = parts.topics.Delete(topic->name); !status.ok()) {
       answer.error_code = call->Code(TopicError(status.error()));
       answer.error_message = status.error().ToString();
-      continue;
     }
-    parts.offsets.DeleteTopic(topic->name);
   }
   call->Respond(response);
   return Ok();

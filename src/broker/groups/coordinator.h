@@ -97,11 +97,12 @@ class GroupCoordinator {
   wire::KafkaError CheckCommit(const std::string& group, int32_t generation, const std::string& member_id,
                                const std::optional<std::string>& instance_id, bool transactional);
 
-  GroupDescription Describe(const std::string& group) const;
-  std::vector<GroupListing> List() const;
+  // A group that only has offsets (a job that commits in process, a transaction) is there as an empty one.
+  GroupDescription Describe(const std::string& group);
+  std::vector<GroupListing> List();
   wire::KafkaError Delete(const std::string& group);
   /// Whether offsets of `topic` may be deleted: kNone, kGroupIdNotFound, kNonEmptyGroup, kGroupSubscribedToTopic.
-  wire::KafkaError CheckOffsetDelete(const std::string& group, const std::string& topic) const;
+  wire::KafkaError CheckOffsetDelete(const std::string& group, const std::string& topic);
   /// Wall clock since when nobody in the group uses the topic; INT64_MAX: in use (OffsetStore::Expire).
   int64_t IdleSinceMs(const std::string& group, const std::string& topic) const;
   /// Drops empty groups without offsets.
@@ -117,6 +118,7 @@ class GroupCoordinator {
   class Calls;  // callbacks collected under the lock, run after it
   Group* Find(const std::string& id);
   Group* FindOrMake(const std::string& id);
+  Group* FindOrAdopt(const std::string& id);
   void JoinNew(Group& group, JoinRequest& request, JoinDone& done, Calls& calls);
   void JoinKnown(Group& group, JoinRequest& request, JoinDone& done, Calls& calls);
   void AddMember(Group& group, const std::string& member_id, JoinRequest& request, JoinDone& done, Calls& calls);

@@ -107,17 +107,22 @@ Status GroupCoordinator::Load() {
   return Ok();
 }
 
-GroupDescription GroupCoordinator::Describe(const std::string& id) const {
+Group* GroupCoordinator::FindOrAdopt(const std::string& id) {
+  Group* group = Find(id);
+  return group || !offsets_.HasGroup(id) ? group : FindOrMake(id);
+}
+
+GroupDescription GroupCoordinator::Describe(const std::string& id) {
   std::lock_guard lock(mutex_);
   GroupDescription d;
   d.id = id;
-  auto it = groups_.find(id);
-  if (it == groups_.end() || it->second->Is(GroupState::kDead)) {
+  Group* found = FindOrAdopt(id);
+  if (!found || found->Is(GroupState::kDead)) {
     d.error = KafkaError::kGroupIdNotFound;
     d.state = GroupStateName(GroupState::kDead);
     return d;
   }
-  const Group& group = *it->second;
+  const Group& group = *found;
   d.state = GroupStateName(group.state());
   d.protocol_type = group.protocol_type;
   d.generation = group.generation;
@@ -138,8 +143,9 @@ GroupDescription GroupCoordinator::Describe(const std::string& id) const {
   return d;
 }
 
-std::vector<GroupListing> GroupCoordinator::List() const {
+std::vector<GroupListing> GroupCoordinator::List() {
   std::lock_guard lock(mutex_);
+  for (const std::string& id : offsets_.Groups()) FindOrMake(id);
   std::vector<GroupListing> all;
   for (const auto& [id, group] : groups_) {
     if (group->Is(GroupState::kDead)) continue;
@@ -152,23 +158,23 @@ KafkaError GroupCoordinator::Delete(const std::string& id) {
   {
     std::lock_guard lock(mutex_);
     if (id.empty()) return KafkaError::kInvalidGroupId;
-    auto it = groups_.find(id);
-    if (it == groups_.end()) return KafkaError::kGroupIdNotFound;
-    Group& group = *it->second;
+    Group* found = FindOrAdopt(id);
+    if (!found) return KafkaError::kGroupIdNotFound;
+    Group& group = *found;
     if (!group.Is(GroupState::kEmpty))
       return group.Is(GroupState::kDead) ? KafkaError::kGroupIdNotFound : KafkaError::kNonEmptyGroup;
     group.MoveTo(GroupState::kDead);
-    groups_.erase(it);
+    groups_.erase(id);
   }
   offsets_.Delete(id, nullptr);
   return KafkaError::kNone;
 }
 
-KafkaError GroupCoordinator::CheckOffsetDelete(const std::string& id, const std::string& topic) const {
+KafkaError GroupCoordinator::CheckOffsetDelete(const std::string& id, const std::string& topic) {
   std::lock_guard lock(mutex_);
-  auto it = groups_.find(id);
-  if (it == groups_.end() || it->second->Is(GroupState::kDead)) return KafkaError::kGroupIdNotFound;
-  const Group& group = *it->second;
+  Group* found = FindOrAdopt(id);
+  if (!found || found->Is(GroupState::kDead)) return KafkaError::kGroupIdNotFound;
+  const Group& group = *found;
   if (group.Is(GroupState::kEmpty)) return KafkaError::kNone;
   std::set<std::string> topics;
   if (!group.SubscribedTopics(&topics)) return KafkaError::kNonEmptyGroup;

@@ -324,6 +324,19 @@ TEST_F(CoordinatorTest, ConsumersThatManageThemselvesCommitToEmptyGroupsOnly) {
   EXPECT_EQ(groups_->Delete("g"), KafkaError::kNonEmptyGroup);
 }
 
+TEST_F(CoordinatorTest, AGroupThatOnlyHasOffsetsIsListedDescribedAndDeleted) {
+  OffsetCommitItem item;
+  item.from = {"t", 0};
+  item.value.offset = 7;
+  offsets_->Commit("job", {&item, 1}, nullptr);
+  ASSERT_EQ(groups_->List().size(), 1u);
+  EXPECT_EQ(groups_->Describe("job").state, "Empty");
+  EXPECT_EQ(groups_->CheckOffsetDelete("job", "t"), KafkaError::kNone);
+  EXPECT_EQ(groups_->Delete("job"), KafkaError::kNone);
+  EXPECT_FALSE(offsets_->HasGroup("job"));
+  EXPECT_TRUE(groups_->List().empty());
+}
+
 TEST_F(CoordinatorTest, RandomRequestsNeverBreakTheStateMachine) {
   Random random(42);
   std::vector<Member> members(6);
