@@ -40,6 +40,7 @@ class BrokerImpl final : public Broker {
   ~BrokerImpl() override { (void)Close(); }
 
   Status Start() {
+    io::RaiseOpenFileLimit();  // each segment and each connection holds one
     TRY(io::MakeDirectories(options_.data_dir));
     lock_ = std::make_unique<io::DirectoryLock>(TRY(io::DirectoryLock::Acquire(options_.data_dir)));
     flusher_ = std::make_unique<log::Flusher>(clock_);
