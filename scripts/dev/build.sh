@@ -4,8 +4,6 @@
 build() {
   local preset=release dir
   if [ "${1:-}" = --preset ]; then preset=${2:?a preset}; shift 2; fi
-  # CI compiles everything once: fewer, larger translation units are quicker then, and slower for one changed file.
-  if [ "$preset" = release ] && [ "${CI:-}" = true ] && [ ! -f build/build.ninja ]; then preset=unity; fi
   case $preset in release|unity) dir=build ;; *) dir=build-$preset ;; esac
   mkdir -p "$dir"
   (
