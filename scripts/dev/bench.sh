@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 rows() { find bench/rows -maxdepth 1 -type f \( -name '*.py' -o -name '*.sh' \) -printf '%f\n' | sort; }
 if [ "${1:-}" = --list ]; then
-  for f in $(rows); do printf '%-22s %s\n' "${f%.*}" "$(sed -n '2{s/^[#"]* *//;s/"*$//;p}' "bench/rows/$f")"; done
+  for f in $(rows); do printf '%-22s %s\n' "${f%.*}" "$(sed -n '1{s/^[#"]* *//;s/"*$//;p}' "bench/rows/$f")"; done
   exit
 fi
 . scripts/dev/setup.sh
