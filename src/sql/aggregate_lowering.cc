@@ -63,7 +63,8 @@ size_t ArgumentsOf(AggregateKind kind) {
 
 }  // namespace
 
-Result<Aggregate> DescribeAggregate(const duckdb::BoundAggregateExpression& bound, const SqlText& text, bool* skip_nulls) {
+Result<Aggregate> DescribeAggregate(const duckdb::BoundAggregateExpression& bound, const SqlText& text,
+                                    bool* skip_nulls) {
   const std::string& name = bound.function.name;
   auto refuse = [&](std::string what, std::string_view keyword, std::string remedy) {
     return Unsupported(std::move(what)).At(FindKeyword(text, {keyword})).Remedy(std::move(remedy));
@@ -71,14 +72,17 @@ Result<Aggregate> DescribeAggregate(const duckdb::BoundAggregateExpression& boun
   const auto* found = std::find_if(std::begin(kAggregates), std::end(kAggregates),
                                    [&](const AggregateName& each) { return name == each.name; });
   if (found == std::end(kAggregates) || (bound.children.size() != ArgumentsOf(found->kind) && name != "count_star"))
-    return refuse("the aggregate " + bound.ToString() + " is not supported on a stream", name,
-                  "use count, sum, avg, min, max, quantile_cont, quantile_disc, median, stddev_samp, var_samp, bool_and, "
-                  "bool_or, first, last, any_value, arg_min, arg_max, string_agg, list or mode");
+    return refuse(
+        "the aggregate " + bound.ToString() + " is not supported on a stream", name,
+        "use count, sum, avg, min, max, quantile_cont, quantile_disc, median, stddev_samp, var_samp, bool_and, "
+        "bool_or, first, last, any_value, arg_min, arg_max, string_agg, list or mode");
   Aggregate aggregate{};
   aggregate.kind = found->kind;
-  const bool quantile = aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc;
+  const bool quantile =
+      aggregate.kind == AggregateKind::kQuantileCont || aggregate.kind == AggregateKind::kQuantileDisc;
   if (bound.order_bys && !quantile)
-    return refuse("ORDER BY inside " + name + "() is not supported", "ORDER", "use arg_min(value, time) or arg_max(value, time)");
+    return refuse("ORDER BY inside " + name + "() is not supported", "ORDER",
+                  "use arg_min(value, time) or arg_max(value, time)");
   bool exact = false;
   aggregate.result = TRY(FromDuck(bound.return_type, &exact));
   // DISTINCT changes nothing for these.

@@ -11,6 +11,7 @@
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/function/scalar/struct_utils.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
@@ -28,6 +29,13 @@ using duckdb::Vector;
 
 namespace {
 
+/// `column - INTERVAL '5' SECOND`, what nearly every watermark is: done here at 1 ns a row instead of DuckDB's 24,
+/// which takes the time apart into date and time of day (docs/decisions/0003).
+struct Shift {
+  std::vector<int> path;  // empty: another expression
+  int64_t micros = 0;
+};
+
 /// What all clones share; read-only once made.
 struct Shared {
   std::shared_ptr<duckdb::Connection> origin;
@@ -37,6 +45,7 @@ struct Shared {
   std::vector<std::vector<int>> paths;
   std::vector<std::vector<std::vector<int>>> reads;  // of each expression
   std::vector<int> evaluated;                        // indices of expressions without a path, in order
+  std::vector<Shift> shifts;                         // of each evaluated one
   std::vector<bool> copy_strings;  // of each evaluated one: its strings may lie in a function's own memory
   std::vector<int> used;           // columns of the input that `evaluated` read
   std::vector<LogicalType> used_types;
@@ -69,6 +78,28 @@ void ForEachReference(duckdb::Expression& expression,
     visit(expression.Cast<duckdb::BoundReferenceExpression>());
   duckdb::ExpressionIterator::EnumerateChildren(expression,
                                                 [&](duckdb::Expression& child) { ForEachReference(child, visit); });
+}
+
+Shift FindShift(const duckdb::Expression& expression) {
+  Shift shift;
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_FUNCTION) return shift;
+  const auto& function = expression.Cast<duckdb::BoundFunctionExpression>();
+  const bool minus = function.function.name == "-";
+  if ((!minus && function.function.name != "+") || function.children.size() != 2) return shift;
+  const auto type = function.children[0]->return_type.id();
+  if (type != duckdb::LogicalTypeId::TIMESTAMP && type != duckdb::LogicalTypeId::TIMESTAMP_TZ) return shift;
+  if (expression.return_type.id() != type) return shift;
+  if (function.children[1]->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return shift;
+  const auto& value = function.children[1]->Cast<duckdb::BoundConstantExpression>().value;
+  if (value.IsNull() || value.type().id() != duckdb::LogicalTypeId::INTERVAL) return shift;
+  const auto interval = value.GetValue<duckdb::interval_t>();
+  constexpr int64_t kYear = int64_t{366} * 86'400 * 1'000'000;
+  if (interval.months != 0 || interval.days != 0 || interval.micros > kYear || interval.micros < -kYear) return shift;
+  std::vector<int> path;
+  if (!FindPath(*function.children[0], &path)) return shift;
+  shift.path = std::move(path);
+  shift.micros = minus ? -interval.micros : interval.micros;
+  return shift;
 }
 
 /// The input may hold fewer fields of a struct than the expression was bound with (field_pruning.h): references and
@@ -352,6 +383,7 @@ class DuckExpressions final : public Expressions {
     for (size_t i = 0; i < shared_->evaluated.size(); i++) {
       const auto e = static_cast<size_t>(shared_->evaluated[i]);
       const data::Type& type = shared_->output[e].type;
+      if (DoShift(shared_->shifts[i], in, block->arrays[i], &out->columns[e], &out->owners)) continue;
       Vector& vector = *block->vectors[i];
       executor_->ExecuteExpression(i, vector);
       if (IsNested(type)) {
@@ -375,6 +407,28 @@ class DuckExpressions final : public Expressions {
       if (shared_->copy_strings[i]) CopyStrings(&out->columns[e], in.rows, &block->strings);
     }
     out->owners.push_back(block);
+  }
+
+  /// False where it is something else, or a time is so far out (infinity among them) that DuckDB has to judge it.
+  static bool DoShift(const Shift& shift, const Batch& in, duckdb::data_ptr_t array, data::Column* out,
+                      std::vector<std::shared_ptr<const void>>* owners) {
+    if (shift.path.empty()) return false;
+    data::Column column = in.columns[static_cast<size_t>(shift.path[0])];
+    for (size_t i = 1; i < shift.path.size(); i++) column = FieldOf(column, shift.path[i], in.rows, owners);
+    constexpr uint64_t kFar = uint64_t{1} << 57;  // 4,500 years from 1970 on either side
+    const auto* from = column.Values<int64_t>();
+    auto* to = reinterpret_cast<int64_t*>(array);
+    uint64_t far = 0;
+    for (uint32_t row = 0; row < in.rows; row++) {
+      to[row] = static_cast<int64_t>(static_cast<uint64_t>(from[row]) + static_cast<uint64_t>(shift.micros));
+      far |= static_cast<uint64_t>(from[row]) + kFar;
+    }
+    if (far >= kFar * 2) return false;  // what lies in null rows may send us there too, at no harm
+    out->type = column.type;
+    out->data = array;
+    out->validity = column.validity;
+    out->children.clear();
+    return true;
   }
 
   static void CopyStrings(data::Column* column, uint32_t rows, data::Arena* arena) {
@@ -491,6 +545,7 @@ std::shared_ptr<Expressions> MakeExpressions(std::shared_ptr<duckdb::Connection>
     if (!path.empty() && plain) type = *plain;  // names of fields as declared
     if (path.empty()) {
       shared->evaluated.push_back(static_cast<int>(e));
+      shared->shifts.push_back(FindShift(*expression));
       const bool text = type->id == TypeId::kVarchar || type->id == TypeId::kBlob;
       shared->copy_strings.push_back(text && HasLocalState(*expression));
       ForEachReference(*expression, [&](duckdb::BoundReferenceExpression& reference) {

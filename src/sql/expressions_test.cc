@@ -479,6 +479,40 @@ TEST_F(ExpressionsTest, RowsThatThrowFailAlone) {
   }
 }
 
+TEST_F(ExpressionsTest, ShiftedTimesNearAndFar) {
+  const Bound bound = Bind(
+      "SELECT ts - INTERVAL '5' SECOND AS a, INTERVAL '1' MINUTE + ts AS b, ts + INTERVAL '1' HOUR AS c, tz - INTERVAL "
+      "'3' SECOND AS d FROM t");
+  auto expressions = bound.expressions->Clone();
+  auto arena = std::make_shared<data::Arena>();
+  for (int64_t us :
+       {int64_t{0}, int64_t{1'700'000'000'000'000}, int64_t{-62'135'596'800'000'000}, INT64_MAX, -INT64_MAX}) {
+    Batch in, out;
+    in.rows = 3;
+    for (const data::Field& field : bound.scan->output)
+      in.columns.push_back(data::AllocateColumn(*arena, field.type, in.rows));
+    for (data::Column& column : in.columns) {
+      for (uint32_t row = 0; row < 3; row++) column.Values<int64_t>()[row] = us;
+      column.SetNull(1);
+    }
+    std::vector<Expressions::Failure> failed;
+    ASSERT_TRUE(expressions->Evaluate(in, &out, &failed).ok());
+    ASSERT_TRUE(failed.empty());
+    const std::string ts = "make_timestamp(" + std::to_string(us) + ")",
+                      tz = "make_timestamptz(" + std::to_string(us) + ")";
+    const std::string inf = us > 0 ? "'infinity'::TIMESTAMP" : "'-infinity'::TIMESTAMP";
+    const bool infinite = us == INT64_MAX || us == -INT64_MAX;
+    auto expected =
+        Sql("SELECT x - INTERVAL '5' SECOND, INTERVAL '1' MINUTE + x, x + INTERVAL '1' HOUR, y - INTERVAL '3' SECOND "
+            "FROM (SELECT " +
+            (infinite ? inf + " AS x, " + inf + "::TIMESTAMPTZ AS y)" : ts + " AS x, " + tz + " AS y)"));
+    for (size_t c = 0; c < 4; c++) {
+      EXPECT_EQ(Text(out.columns[c], 0), Text(expected->GetValue(c, 0))) << us << " column " << c;
+      EXPECT_EQ(Text(out.columns[c], 1), "NULL");
+    }
+  }
+}
+
 TEST_F(ExpressionsTest, PlainColumnsAreNotCopiedAndUnreadFieldsNotDecoded) {
   const Bound bound = Bind("SELECT s AS a, r.y AS b, i + 1 AS c FROM t");
   auto expressions = bound.expressions->Clone();

@@ -28,7 +28,9 @@ END;
 std::vector<std::string> Words() {
   const SourceText source({"f", 1, 1}, kScript);
   std::vector<std::string> words;
-  for (const Token& token : *Tokenize(source)) words.push_back(std::string(source.text().substr(token.begin, token.end - token.begin)));
+  const auto tokens = Tokenize(source);
+  for (const Token& token : *tokens)
+    words.push_back(std::string(source.text().substr(token.begin, token.end - token.begin)));
   return words;
 }
 
@@ -77,7 +79,8 @@ TEST(Fuzz, CutAndDamagedText) {
   const std::string whole = kScript;
   for (int i = 0; i < 3000; i++) {
     std::string text = whole.substr(0, random.Below(whole.size()));
-    for (int flips = 0; flips < 3 && !text.empty(); flips++) text[random.Below(text.size())] = static_cast<char>(random.Below(256));
+    for (int flips = 0; flips < 3 && !text.empty(); flips++)
+      text[random.Below(text.size())] = static_cast<char>(random.Below(256));
     (void)ParseScript("f.sql", text).ok();
     (void)SubstituteVariables("f.sql", text, {}).ok();
   }
@@ -87,8 +90,10 @@ TEST(Fuzz, DeepNesting) {
   for (const char* open : {"(", "ARRAY<", "CASE WHEN ", "NOT ", "-", "r.", "["}) {
     std::string deep;
     for (int i = 0; i < 20'000; i++) deep += open;
-    const std::string text = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka'); CREATE TABLE o (a INT) WITH ('connector' = 'print');"
-                             "INSERT INTO o SELECT " + deep + " a FROM t;";
+    const std::string text =
+        "CREATE TABLE t (a INT) WITH ('connector' = 'kafka'); CREATE TABLE o (a INT) WITH ('connector' = 'print');"
+        "INSERT INTO o SELECT " +
+        deep + " a FROM t;";
     Result<Script> script = ParseScript("f.sql", text);
     ASSERT_TRUE(script.ok());
     EXPECT_FALSE(MakePlan(std::make_shared<const Script>(std::move(script).value())).ok());

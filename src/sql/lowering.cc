@@ -476,14 +476,16 @@ class Lowerer {
     return NodeColumn(*node, role == Role::kWindowStart ? first : first + 1, duckdb::LogicalType::TIMESTAMP);
   }
 
-  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below, Needed* needed) {
+  Result<Aggregate> LowerAggregate(const duckdb::BoundAggregateExpression& bound, const Pending& below,
+                                   Needed* needed) {
     bool skip_nulls = false;
     Aggregate aggregate = TRY(DescribeAggregate(bound, text_, &skip_nulls));
     for (const auto& child : bound.children) aggregate.arguments.push_back(needed->Add(Compose(*child, below)));
     ExpressionPtr filter;
     if (bound.filter) filter = Compose(*bound.filter, below);
     if (skip_nulls) {
-      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL, duckdb::LogicalType::BOOLEAN);
+      auto present = std::make_shared<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_IS_NOT_NULL,
+                                                                       duckdb::LogicalType::BOOLEAN);
       present->children.push_back(Compose(*bound.children[0], below)->Copy());
       if (filter) {
         auto both = std::make_shared<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
