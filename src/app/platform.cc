@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "api/routes.h"
 #include "api/server.h"
@@ -119,10 +120,12 @@ class PlatformImpl final : public Platform {
     TRY(OpenEngine());
     TRY(OpenHttp());  // before the scheduler: its tasks are told the address
     jobs_->Resume();  // before the scheduler: a task that went on waits for its job
-    generators_->Resume();
     TRY(OpenScheduler());
     http_->Open();
-    return data_dir_->Publish(endpoint_);
+    TRY(data_dir_->Publish(endpoint_));
+    // Reading a generator's source may take a while, and nobody has to wait for it.
+    resuming_ = std::thread([this] { generators_->Resume(); });
+    return Ok();
   }
 
   const Endpoint& endpoint() const override { return endpoint_; }
@@ -154,6 +157,7 @@ class PlatformImpl final : public Platform {
   void Stop() override {
     if (stopped_) return;
     stopped_ = true;
+    if (resuming_.joinable()) resuming_.join();
     if (scheduler_) scheduler_->Shutdown(kTaskGraceMs);
     if (generators_) generators_->Shutdown();
     if (jobs_) jobs_->Shutdown(kJobGraceMs);
@@ -297,13 +301,20 @@ class PlatformImpl final : public Platform {
       for (const auto& topic : options_.project->topics)
         if (topic.name == "monitoring_events") o.alert_topic = topic.name;
     TRY(io::MakeDirectories(o.data_dir));
+    if (!options_.project) TRY(io::MakeDirectories(o.dags_dir));  // the scheduler watches it
     scheduler_ = TRY(workflow::Scheduler::Start(std::move(o), {services_.log, jobs_.get(), generators_.get()}, clock_));
     services_.scheduler = scheduler_.get();
     return Ok();
   }
 
-  static api::GeneratorStatus ToStatus(const connectors::GeneratorInfo& info) {
-    return {info.name, info.file, info.state == connectors::GeneratorState::kRunning, info.sent, info.rate, info.error};
+  api::GeneratorStatus ToStatus(const connectors::GeneratorInfo& info) const {
+    const std::string base = options_.project ? options_.project->dir + "/" : "/";
+    return {info.name,
+            info.file.starts_with(base) ? info.file.substr(base.size()) : info.file,
+            info.state == connectors::GeneratorState::kRunning,
+            info.sent,
+            info.rate,
+            info.error};
   }
   std::string GeneratorsDir() const {
     return options_.project ? JoinPath(options_.project->dir, options_.project->generators_dir) : std::string();
@@ -387,6 +398,7 @@ class PlatformImpl final : public Platform {
   std::mutex apply_mutex_;
   std::set<std::string> autostarted_;
   bool stopped_ = false;
+  std::thread resuming_;
 
   // In the order they start; Stop() goes the other way.
   std::unique_ptr<DataDir> data_dir_;

@@ -61,6 +61,13 @@ def test_wrong_command_lines_end_with_2(tmp_path, args):
     assert done.stderr
 
 
+@pytest.mark.parametrize("args, text", [(["stram", "list"], "did you mean 'stream'?"), (["topic", "lst"], "did you mean 'list'?"), (["dag"], "'tailrace dag' needs a command"),
+                                        (["up", "--port-htp", "1"], "did you mean '--port-http'?")])
+def test_typing_errors_get_a_suggestion(tmp_path, args, text):
+    done = tailrace(*args, cwd=tmp_path)
+    assert done.returncode == 2 and text in done.stderr
+
+
 def test_version(tmp_path):
     assert re.fullmatch(r"tailrace \d+\.\d+\.\d+\n", tailrace("version", cwd=tmp_path).stdout)
     assert "version" in json.loads(tailrace("version", "-o", "json", cwd=tmp_path).stdout)
