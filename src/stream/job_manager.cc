@@ -41,8 +41,11 @@ bool Ended(JobState state) {
   return state == JobState::kFinished || state == JobState::kFailed || state == JobState::kCancelled;
 }
 
-/// A disk that is full or a peer that is away may come back; anything else would fail again.
-bool WorthRestart(const Error& error) { return error.retriable() || error.code() == ErrorCode::kIo; }
+/// A peer that is away may come back, and so may room on a disk that a job has worked with; anything else would fail
+/// again.
+bool WorthRestart(const Error& error, bool has_worked) {
+  return error.retriable() || (has_worked && error.code() == ErrorCode::kIo);
+}
 
 std::string FileStem(const std::string& path) {
   size_t slash = path.rfind('/');
@@ -141,7 +144,10 @@ class Job {
     {
       std::lock_guard lock(mutex_);
       if (pipeline_) pipeline_->Describe(&info_);
-      if (pipeline_ && pipeline_->committed()) options_.resume = true;  // what this run has committed stands
+      if (pipeline_ && pipeline_->committed()) {
+        has_worked_ = true;
+        options_.resume = true;  // what this run has committed stands
+      }
       pipeline = std::move(pipeline_);
       connectors = std::move(job_connectors_);
     }
@@ -202,7 +208,7 @@ class Job {
         break;
       }
       if (clock_.MonotonicMs() - began_ms > kStableMs) failures = 0;
-      if (!WorthRestart(end.error()) || failures >= manager_.max_restarts) {
+      if (!WorthRestart(end.error(), has_worked_) || failures >= manager_.max_restarts) {
         LogError("stream", fmt::format("job {} failed: {}", options_.name, reason));
         Set(JobState::kFailed, reason);
         break;
@@ -241,6 +247,7 @@ class Job {
   JobCounters counters_;
   std::atomic<bool> stop_{false};
   std::unique_ptr<CheckpointStore> store_;
+  bool has_worked_ = false;  // an epoch of this run stands; of the job's thread
 
   std::mutex mutex_;  // guards what follows; pipeline_ is called without it by its own thread
   std::condition_variable cv_;

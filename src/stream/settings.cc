@@ -81,7 +81,7 @@ const std::vector<Setting>& Table() {
         "wins"},
        Duration<&JobSettings::source_idle_timeout_ms>},
       {{"scan.watermark.max-drift", "0 (off)",
-        "rows further ahead of the clock than this do not move the watermark; also an option of a table"},
+        "rows further ahead of the clock than this do not move the watermark"},
        Duration<&JobSettings::watermark_max_drift_ms>},
       {{"window.allowed-lateness", "0", "windows stay open that much longer than the watermark says"},
        Duration<&JobSettings::allowed_lateness_ms>},
@@ -90,7 +90,7 @@ const std::vector<Setting>& Table() {
       {{"errors.topic", "error_events", "topic for records that do not decode or break a constraint"},
        Text<&JobSettings::errors_topic>},
       {{"pipeline.max-parallelism", "128",
-        "key groups that keyed state is cut into; fixed for the life of a job's state"},
+        "key groups that keyed state is cut into"},
        KeyGroups},
       {{"execution.runtime-mode", "streaming", "streaming is the only mode"}, RuntimeMode},
       {{"parallelism.default", "1", "accepted without effect: one pipeline a job"}, nullptr},
@@ -133,7 +133,7 @@ Result<JobSettings> ReadSettings(const sql::Script& script) {
       });
       return InvalidArgument(fmt::format("unknown setting '{}'", name))
           .At(option.where)
-          .Remedy(fmt::format("did you mean '{}'? `tailrace stream settings` lists them", nearest->help.name));
+          .Remedy(fmt::format("did you mean '{}'? docs/stream-settings.md lists them", nearest->help.name));
     }
     if (!it->set) continue;
     if (Status set = it->set(option, out); !set.ok()) return std::move(set).error().Context("setting '" + name + "'");

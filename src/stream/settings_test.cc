@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
 #include "base/random.h"
 #include "stream/latency.h"
 
@@ -42,6 +44,20 @@ TEST(Settings, WrongValuesAreErrors) {
     ASSERT_FALSE(read.ok()) << name;
     EXPECT_NE(read.error().message().find(name), std::string::npos);
     EXPECT_TRUE(read.error().where().has_value());
+  }
+}
+
+TEST(Settings, EachIsInTheManual) {
+  std::string path = __FILE__;
+  path = path.substr(0, path.rfind("src/stream/")) + "docs/stream-settings.md";
+  FILE* file = fopen(path.c_str(), "r");
+  ASSERT_NE(file, nullptr) << path;
+  std::string page(64 << 10, '\0');
+  page.resize(fread(page.data(), 1, page.size(), file));
+  fclose(file);
+  for (const SettingHelp& setting : AllSettings()) {
+    EXPECT_NE(page.find(std::string("| `") + setting.name + "` | " + setting.otherwise + " | " + setting.help), std::string::npos)
+        << setting.name << " is not in docs/stream-settings.md as in settings.cc";
   }
 }
 

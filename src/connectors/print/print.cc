@@ -74,7 +74,9 @@ class PrintSink final : public stream::Sink {
       ssize_t n = write(fd_, rest.data(), rest.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) {
-        Error error = IoError("standard output", errno);
+        // A reader that has seen enough is no trouble that passes.
+        Error error = errno == EPIPE ? Error(ErrorCode::kCancelled, "nobody reads the printed rows any more")
+                                     : IoError("standard output", errno);
         buffer_.clear();
         return error;
       }
