@@ -12,6 +12,7 @@ namespace tailrace::stream {
 namespace {
 
 constexpr int64_t kTickMs = 100;
+constexpr int64_t kLagMs = 500;       // asking a cluster for its end offsets is a round trip
 constexpr int64_t kIdleLogMs = 100;   // sources on the log wake us
 constexpr int64_t kIdleOtherMs = 10;  // others (generators, growing files) are asked
 /// At-least-once jobs make their rows visible so often, and when there is nothing more to read.
@@ -315,10 +316,14 @@ void Pipeline::Publish() {
   last_publish_ms_ = now;
   int64_t lag = 0, watermark = kEndOfTime;
   bool lag_known = true;
+  bool ask = last_lag_ms_ < 0 || now - last_lag_ms_ >= kLagMs;
+  if (ask) last_lag_ms_ = now;
+  lags_.resize(graph_.sources.size());
   for (size_t i = 0; i < graph_.sources.size(); i++) {
-    int64_t one = ended_[i] ? 0 : graph_.sources[i].source->Lag();
-    if (one < 0) lag_known = false;
-    lag += one;
+    if (ended_[i]) lags_[i] = 0;
+    else if (ask) lags_[i] = graph_.sources[i].source->Lag();
+    if (lags_[i] < 0) lag_known = false;
+    lag += lags_[i];
   }
   for (const GraphSink& sink : graph_.sinks) watermark = std::min(watermark, *sink.watermark_us);
   std::lock_guard lock(mutex_);

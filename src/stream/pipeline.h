@@ -89,6 +89,8 @@ class Pipeline final : public EpochGate {
   bool unflushed_ = false;  // rows of an at-least-once job are with the sinks
   int64_t last_end_ms_ = 0, last_tick_ms_ = 0, last_publish_ms_ = 0, last_flush_ms_ = 0;  // monotonic
   int64_t checkpoint_duration_ms_ = 0, state_bytes_ = 0;
+  int64_t last_lag_ms_ = -1;      // monotonic
+  std::vector<int64_t> lags_;     // by source, as last asked
   PendingLatencies pending_;
 
   mutable std::mutex mutex_;  // guards what follows
