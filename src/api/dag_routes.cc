@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/json_body.h"
 #include "api/routes.h"
 #include "api/to_json.h"
@@ -10,6 +12,7 @@ using workflow::Scheduler;
 
 namespace {
 
+constexpr int64_t kWaitSliceMs = 100;
 constexpr int64_t kWaitMsMax = 20'000;  // below the client's time-out, and a handler thread is busy meanwhile
 
 /// A handler that needs the scheduler.
@@ -82,10 +85,11 @@ void AddDagRoutes(http::Router& router, const Services& services) {
         201, TRY_HTTP(s.Trigger(r.Param("dag_id"), TRY_HTTP(body.Object("conf")).value_or("{}"),
                                 TRY_HTTP(body.Text("run_id")).value_or(""), TRY_HTTP(body.Int("logical_date_ms")))));
   });
-  add("GET", "/api/v1/dags/{dag_id}/runs/{run_id}", [](Scheduler& s, const Request& r) {
+  add("GET", "/api/v1/dags/{dag_id}/runs/{run_id}", [&services](Scheduler& s, const Request& r) {
     const int64_t wait_ms = TRY_HTTP(QueryInt(r, "wait_ms", 0, kWaitMsMax, 0));
-    if (wait_ms > 0) {
-      auto ended = s.WaitRun(r.Param("dag_id"), r.Param("run_id"), wait_ms);
+    for (int64_t left_ms = wait_ms; left_ms > 0 && !(services.stopping && services.stopping());
+         left_ms -= kWaitSliceMs) {
+      auto ended = s.WaitRun(r.Param("dag_id"), r.Param("run_id"), std::min(left_ms, kWaitSliceMs));
       if (ended.ok()) return JsonResponse(200, *ended);
       if (ended.error().code() != ErrorCode::kTimeout) return ErrorToResponse(ended.error());
     }

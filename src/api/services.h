@@ -70,6 +70,8 @@ struct Services {
   std::function<std::vector<GeneratorStatus>()> generators;
   std::function<Result<GeneratorStatus>(const std::string& name, double rate)> start_generator;
   std::function<Result<GeneratorStatus>(const std::string& name)> stop_generator;
+  /// True once the platform stops: handlers that wait give up. May be empty.
+  std::function<bool()> stopping;
   /// Reads the project again and creates what is missing; JSON of what was done.
   std::function<Result<std::string>()> apply;
 };

@@ -21,6 +21,7 @@ constexpr int64_t kSampleIntervalMs = 1000;
 constexpr size_t kSamplesKept = 61;
 constexpr size_t kRateSamples = 5;
 constexpr int kRunsShown = 20;
+constexpr int kDagAlertsShown = 10;
 // A topic without room for its next segment is a broker that can't acknowledge.
 constexpr int64_t kDiskFreeLeast = 64 << 20;
 
@@ -339,6 +340,26 @@ std::string StatusService::StatusJson() {
   json.EndArray().Key("alerts").BeginArray();
   if (s.alerts)
     for (const auto& alert : s.alerts->Alerts()) json.Raw(alert.ToJson());
+  json.EndArray().Key("dag_alerts").BeginArray();
+  if (s.scheduler)
+    if (auto alerts = s.scheduler->Alerts(kDagAlertsShown); alerts.ok())
+      for (const auto& alert : *alerts)
+        json.BeginObject()
+            .Field("time_ms", alert.at_ms)
+            .Field("severity", alert.severity)
+            .Field("source", alert.source)
+            .Field("message", alert.message)
+            .EndObject();
+  json.EndArray().Key("sla_misses").BeginArray();
+  if (s.scheduler)
+    if (auto misses = s.scheduler->SlaMisses("", kDagAlertsShown); misses.ok())
+      for (const auto& miss : *misses)
+        json.BeginObject()
+            .Field("time_ms", miss.at_ms)
+            .Field("dag_id", miss.dag_id)
+            .Field("run_id", miss.run_id)
+            .Field("task_id", miss.task_id)
+            .EndObject();
   json.EndArray().Key("errors").BeginArray();
   if (s.recent)
     for (const auto& line : s.recent->Lines())

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -111,6 +112,7 @@ class PlatformImpl final : public Platform {
     services_.clock = &clock_;
     services_.settings = s;
     services_.recent = &recent_;
+    services_.stopping = [this] { return stopped_.load(); };
     data_dir_ = TRY(DataDir::Open(s.String("data.dir")));
     services_.data_dir = endpoint_.data_dir = data_dir_->path();
     endpoint_.pid = ::getpid();
@@ -155,14 +157,13 @@ class PlatformImpl final : public Platform {
   }
 
   void Stop() override {
-    if (stopped_) return;
-    stopped_ = true;
+    if (stopped_.exchange(true)) return;
     if (resuming_.joinable()) resuming_.join();
     if (scheduler_) scheduler_->Shutdown(kTaskGraceMs);
     if (generators_) generators_->Shutdown();
     if (jobs_) jobs_->Shutdown(kJobGraceMs);
     if (http_) http_->Stop(kHttpGraceMs);
-    http_.reset();  // its sampler looks at the others
+    http_.reset();  // its handlers and its sampler look at the others
     scheduler_.reset();
     generators_.reset();
     jobs_.reset();
@@ -397,7 +398,7 @@ class PlatformImpl final : public Platform {
   std::vector<std::string> own_addresses_;
   std::mutex apply_mutex_;
   std::set<std::string> autostarted_;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};
   std::thread resuming_;
 
   // In the order they start; Stop() goes the other way.

@@ -58,7 +58,7 @@ constexpr Setting kSettings[] = {
     {"workflow.max.active.tasks", T::kInt, "16", 1, 10'000, "", "tasks running at once in one DAG"},
     {"workflow.max.active.runs", T::kInt, "16", 1, 10'000, "", "runs of one DAG at once"},
 
-    {"http.handler.threads", T::kInt, "4", 1, 256, "", "threads that answer HTTP requests"},
+    {"http.handler.threads", T::kInt, "8", 1, 256, "", "threads that answer HTTP requests"},
     {"http.max.body.bytes", T::kBytes, "8MiB", kKiB, kGiB, "", "largest HTTP request body"},
     {"sql.max.rows", T::kInt, "10000", 1, 10'000'000, "", "rows a SQL query over HTTP returns at most"},
     {"sql.timeout", T::kDuration, "30s", 100, kDay, "", "a SQL query over HTTP is stopped after this"},

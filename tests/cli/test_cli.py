@@ -478,3 +478,15 @@ def test_bench_prints_numbers(platform):
     assert produced["records"] == 20000 and produced["latency"]["p99_us"] > 0
     assert json.loads(platform.run("bench", "consume", "--records", 20000, "-o", "json").stdout)["records"] == 20000
     assert json.loads(platform.run("bench", "e2e", "--rate", 200, "--for", 1, "-o", "json").stdout)["records"] == 200
+
+
+def test_stop_takes_no_longer_than_5_seconds_while_a_request_waits(tmp_path):
+    write(tmp_path / "p" / "tailrace.yaml", "name: p\n")
+    write(tmp_path / "p" / "dags" / "slow.yaml", "dag_id: slow\nschedule: null\nstart_date: 2024-01-01\ntasks:\n  - {task_id: t, operator: bash, with: {command: 'sleep 60'}}\n")
+    with Platform(tmp_path, project=tmp_path / "p") as p:
+        run = json.loads(p.run("dag", "trigger", "slow", "-o", "json").stdout)
+        waiting = subprocess.Popen(["curl", "-s", f"{p.http}/api/v1/dags/slow/runs/{run['run_id'].replace('+', '%2B')}?wait_ms=20000"], stdout=subprocess.DEVNULL)
+        time.sleep(0.3)
+        status, seconds = p.stop()
+        waiting.kill()
+    assert status == 0 and seconds < 5

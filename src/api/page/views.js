@@ -43,6 +43,18 @@ function runsTable(entries, dag) {
   return table([["DAG"], ["Run"], ["State"], ["Tasks"], ["Started", "num"], ["Took", "num"]], runRows(entries));
 }
 
+// Alert rules, alerts of DAGs and missed SLAs in one list, newest first.
+function alertsTable(s) {
+  const rows = [
+    ...s.alerts.map((a) => ({ time: a.resolved_ms || a.fired_ms || a.pending_since_ms, state: a.state, from: a.rule, text: a.message })),
+    ...s.dag_alerts.map((a) => ({ time: a.time_ms, state: a.severity === "critical" ? "failed" : a.severity === "info" ? "" : "pending", label: a.severity, from: a.source, text: a.message })),
+    ...s.sla_misses.map((m) => ({ time: m.time_ms, state: "pending", label: "SLA missed", from: m.dag_id, text: m.task_id + " in " + m.run_id })),
+  ].sort((a, b) => b.time - a.time).slice(0, 10);
+  if (!rows.length) return "";
+  return panel("Alerts", "newest first", table([["Time"], ["State"], ["From"], ["Message"]], rows.map((r) =>
+    `<tr><td class="soft">${time(r.time)}</td><td>${pill(r.state, r.label)}</td><td>${esc(r.from)}</td><td class="wrap">${esc(r.text)}</td></tr>`)));
+}
+
 function errorsTable(s) {
   if (!s.errors.length) return empty("Nothing went wrong since the start.");
   return table([["Time"], ["Component"], ["Message"], ["", "num"]], s.errors.slice(0, 20).map((e) =>
@@ -65,6 +77,7 @@ function overview(s) {
     panel("Streams", "events per second, from source to commit", streamsTable(s)) +
     panel("DAG runs", "newest first", runsTable(s.runs.slice(0, 6))) +
     `<div class="two">` + panel("Topics", esc(s.kafka), topicsTable(s)) + panel("Consumer groups", "", groupsTable(s)) + `</div>` +
+    alertsTable(s) +
     panel("Recent errors", "warnings and errors of this process", errorsTable(s)) +
     panel("Components", "", table([["Component"], ["Status"], [""]], s.health.components.map((c) => `<tr><td class="name">${esc(c.name)}</td><td>${pill(c.status)}</td><td class="soft wrap">${esc(c.detail)}</td></tr>`)));
 }

@@ -88,8 +88,8 @@ Result<int> Doctor(const Invocation& i) {
             .Field("store", store.value("name", ""))
             .EndObject();
         const auto answer = nlohmann::json::parse(TRY(rest.Post("/api/v1/sql", body.Take())));
-        detail += (detail.empty() ? "" : ", ") + store.value("name", "") + " with " +
-                  answer["rows"][0][0].dump() + " tables";
+        detail +=
+            (detail.empty() ? "" : ", ") + store.value("name", "") + " with " + answer["rows"][0][0].dump() + " tables";
       }
       return detail.empty() ? "the project has none" : detail;
     }());

@@ -23,6 +23,8 @@
 namespace tailrace::app {
 namespace {
 
+constexpr int64_t kStopMs = 4'500;  // SIGTERM promises 5 s
+
 constexpr int64_t kIdleMs = 3'000;  // nothing moved for so long: the project is idle
 
 struct RunOptions {
@@ -157,7 +159,7 @@ Result<int> Run(const RunOptions& options) {
                 options.project.c_str());
   std::fflush(stdout);
   const int64_t stopping = Clock::System().MonotonicMs();
-  platform.Stop();
+  StopWithin(platform, kStopMs);
   LogInfo("platform", fmt::format("stopped in {} ms", Clock::System().MonotonicMs() - stopping));
   std::printf("stopped cleanly\n");
   return runs.failed ? 1 : 0;

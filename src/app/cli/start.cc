@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "app/platform.h"
 #include "base/logging.h"
@@ -36,6 +39,16 @@ Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(cons
                                     : LogLevel::kInfo,
                settings.Bool("log.json"));
   return std::make_pair(std::move(settings), std::move(project));
+}
+
+void StopWithin(Platform& platform, int64_t deadline_ms) {
+  std::thread([deadline_ms] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(deadline_ms));
+    LogWarning("platform", "something still runs after " + std::to_string(deadline_ms) + " ms: ending without it");
+    std::fflush(stdout);
+    ::_exit(0);
+  }).detach();
+  platform.Stop();
 }
 
 int64_t MsSinceProcessStart() {

@@ -19,6 +19,8 @@
 namespace tailrace::app {
 namespace {
 
+constexpr int64_t kStopMs = 4'500;  // SIGTERM promises 5 s
+
 struct UpOptions {
   std::string project, profile;
   bool detach = false, broker_only = false;
@@ -68,7 +70,7 @@ Result<int> Serve(const UpOptions& options, const std::string& output, config::S
   StopSignal::Wait(-1);
   LogInfo("platform", "stopping");
   const int64_t begun = Clock::System().MonotonicMs();
-  platform->Stop();
+  StopWithin(*platform, kStopMs);
   LogInfo("platform", fmt::format("stopped in {} ms", Clock::System().MonotonicMs() - begun));
   return 0;
 }
