@@ -135,7 +135,8 @@ class CheckpointDirectory final : public CheckpointStore {
  public:
   explicit CheckpointDirectory(std::string directory) : directory_(std::move(directory)) {}
   ~CheckpointDirectory() override {
-    for (int fd : slots_) if (fd >= 0) close(fd);
+    for (int fd : slots_)
+      if (fd >= 0) close(fd);
   }
 
   Status Write(uint64_t epoch, const std::string& bytes, bool decides) override {
@@ -207,7 +208,8 @@ class CheckpointDirectory final : public CheckpointStore {
       files_known_ = true;
     }
     for (uint64_t old : files_) {
-      if (old < epoch && unlink(PathOf(old).c_str()) != 0 && errno != ENOENT) return IoError("cannot remove " + PathOf(old), errno);
+      if (old < epoch && unlink(PathOf(old).c_str()) != 0 && errno != ENOENT)
+        return IoError("cannot remove " + PathOf(old), errno);
     }
     std::erase_if(files_, [&](uint64_t old) { return old < epoch; });
     return {};
@@ -232,8 +234,8 @@ class CheckpointDirectory final : public CheckpointStore {
     return fd;
   }
 
-  /// The one before stays as it is until this one is durable. Written over in place, so that the disk has one thing to do:
-  /// no new file, no new name, and seldom a new size.
+  /// The one before stays as it is until this one is durable. Written over in place, so that the disk has one thing to
+  /// do: no new file, no new name, and seldom a new size.
   Status WriteSlot(uint64_t epoch, const std::string& bytes) {
     int slot = static_cast<int>(epoch % 2);
     return WriteAt(TRY(OpenSlot(slot)), bytes, SlotPath(slot));
@@ -245,7 +247,8 @@ class CheckpointDirectory final : public CheckpointStore {
       ssize_t n = pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) {
-        return IoError("cannot write checkpoint " + path, errno).Remedy("free space on the disk; the job goes on from its last checkpoint");
+        return IoError("cannot write checkpoint " + path, errno)
+            .Remedy("free space on the disk; the job goes on from its last checkpoint");
       }
       done += static_cast<size_t>(n);
     }
@@ -261,7 +264,8 @@ class CheckpointDirectory final : public CheckpointStore {
     }
     struct stat about;
     if (fstat(file.fd, &about) != 0) return IoError("cannot read checkpoint " + path, errno);
-    if (static_cast<uint64_t>(about.st_size) > kBytesMax) return Corrupt("checkpoint " + path + " is larger than 16 GiB");
+    if (static_cast<uint64_t>(about.st_size) > kBytesMax)
+      return Corrupt("checkpoint " + path + " is larger than 16 GiB");
     std::string bytes(static_cast<size_t>(about.st_size), '\0');
     size_t done = 0;
     while (done < bytes.size()) {

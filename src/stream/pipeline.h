@@ -82,15 +82,15 @@ class Pipeline final : public EpochGate {
   std::vector<bool> ended_;  // by source
   Polled polled_;
 
-  uint64_t epoch_ = 1;      // the one being worked on
-  bool begun_ = false;      // its transaction is open
-  bool dirty_ = false;      // something has happened in it
+  uint64_t epoch_ = 1;  // the one being worked on
+  bool begun_ = false;  // its transaction is open
+  bool dirty_ = false;  // something has happened in it
   bool committed_ = false;
   bool unflushed_ = false;  // rows of an at-least-once job are with the sinks
   int64_t last_end_ms_ = 0, last_tick_ms_ = 0, last_publish_ms_ = 0, last_flush_ms_ = 0;  // monotonic
   int64_t checkpoint_duration_ms_ = 0, state_bytes_ = 0;
-  int64_t last_lag_ms_ = -1;      // monotonic
-  std::vector<int64_t> lags_;     // by source, as last asked
+  int64_t last_lag_ms_ = -1;   // monotonic
+  std::vector<int64_t> lags_;  // by source, as last asked
   PendingLatencies pending_;
 
   mutable std::mutex mutex_;  // guards what follows

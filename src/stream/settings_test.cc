@@ -56,7 +56,8 @@ TEST(Settings, EachIsInTheManual) {
   page.resize(fread(page.data(), 1, page.size(), file));
   fclose(file);
   for (const SettingHelp& setting : AllSettings()) {
-    EXPECT_NE(page.find(std::string("| `") + setting.name + "` | " + setting.otherwise + " | " + setting.help), std::string::npos)
+    EXPECT_NE(page.find(std::string("| `") + setting.name + "` | " + setting.otherwise + " | " + setting.help),
+              std::string::npos)
         << setting.name << " is not in docs/stream-settings.md as in settings.cc";
   }
 }
