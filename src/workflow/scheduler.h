@@ -75,7 +75,7 @@ struct SchedulerOptions {
   int max_active_tasks = 16, max_active_runs = 16;
   std::map<std::string, int> pools;               // of tailrace.yaml; DAG files may declare more
   std::map<std::string, std::string> stores;      // name -> DuckDB file, for `store:` of SQL operators
-  bool log_to_stdout = false;                     // task logs also there (dag test)
+  bool log_to_stdout = false;                     // `dag test`: task logs also go there, retries wait for nothing
   std::string alert_topic = "monitoring_events";  // alerts also go there as JSON records; empty: they don't
 };
 

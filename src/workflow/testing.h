@@ -2,15 +2,26 @@
 // Shared by the tests of this module.
 
 #include <ftw.h>
-#include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 #include <string>
 
 namespace tailrace::workflow::testing {
+
+/// The tree this was built from. `file` is __FILE__, which may be relative to the build directory, where the program
+/// lies.
+inline std::string SourceRoot(const std::string& file) {
+  std::string root = file.substr(0, file.rfind("/src/workflow/"));
+  if (root.empty() || root[0] == '/') return root;
+  char program[4096];
+  ssize_t n = readlink("/proc/self/exe", program, sizeof(program));
+  std::string directory(program, n > 0 ? static_cast<size_t>(n) : 0);
+  return directory.substr(0, directory.rfind('/')) + "/" + root;
+}
 
 /// A folder that goes with this object.
 class TempFolder {

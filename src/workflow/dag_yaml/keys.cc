@@ -85,7 +85,7 @@ const std::vector<CallbackKind>& CallbackKinds() {
   static const std::vector<CallbackKind> kinds = {
       {"alert", {"message", "severity"}, "message"}, {"kafka", {"topic", "key", "value"}, "topic"},
       {"bash", {"command", "timeout"}, "command"},   {"http", {"url", "method", "headers", "body", "timeout"}, "url"},
-      {"metrics", {"topic", "labels"}, "topic"},       {"trigger_dag", {"dag_id", "conf"}, "dag_id"},
+      {"metrics", {"topic", "labels"}, "topic"},     {"trigger_dag", {"dag_id", "conf"}, "dag_id"},
   };
   return kinds;
 }

@@ -283,7 +283,7 @@ class Loader {
       } else if (config.IsDefined() && !config.IsNull()) {
         return At(config, fmt::format("callback {}: expected a map or a text", kind));
       }
-      bool needs = kind == "kafka" || kind == "bash" || kind == "http";
+      bool needs = kind == "kafka" || kind == "bash" || kind == "http" || kind == "trigger_dag";
       if (needs && value.Find(spec->short_key) == nullptr)
         return At(item, fmt::format("callback {} needs '{}'", kind, spec->short_key));
       out->push_back({kind, std::move(value)});

@@ -48,6 +48,7 @@ struct Work {
   std::string killed;      // why; guarded by the executor's mutex
   int64_t kill_at_ms = 0;  // monotonic; SIGKILL then
   bool ready = false, going = false;
+  off_t output_from = 0;  // of the log: where the process's output begins
   const Task& task() const { return request.dag->tasks[static_cast<size_t>(request.task)]; }
 };
 
@@ -259,7 +260,20 @@ class LocalExecutor final : public Executor {
     if (!environment_.options.kafka_bootstrap.empty()) put("TAILRACE_KAFKA", environment_.options.kafka_bootstrap);
     if (!environment_.options.http_url.empty()) put("TAILRACE_URL", environment_.options.http_url);
     for (const auto& [name, value] : spec.environment) put(name, value);
+    work.output_from = lseek(work.log->fd(), 0, SEEK_END);
     return SpawnProcess(request);
+  }
+
+  /// `dag test`: what the process wrote, as if it had written it here.
+  void Echo(const Work& work) {
+    int fd = open(work.log_path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    char buffer[65536];
+    off_t at = work.output_from;
+    for (ssize_t n; (n = pread(fd, buffer, sizeof(buffer), at)) > 0; at += n)
+      fwrite(buffer, 1, static_cast<size_t>(n), stdout);
+    fflush(stdout);
+    close(fd);
   }
 
   void Watch(const std::shared_ptr<Work>& work) {
@@ -331,6 +345,7 @@ class LocalExecutor final : public Executor {
     close(work->process.pidfd);
     if (work->adopted) return Finish(work, AdoptedEnd(*work));
     int code = ReapProcess(work->process.pid);
+    if (environment_.options.log_to_stdout) Echo(*work);
     bool went;
     {
       std::lock_guard lock(mutex_);

@@ -4,12 +4,15 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
+#include <string_view>
 
 #include "workflow/executor/process_table.h"
 
@@ -21,6 +24,34 @@ namespace {
 constexpr const char* kLeader =
     "trap : TERM INT HUP; read -r go <&3 || exit 125; exec 3<&-; : >\"$0\"; \"$@\"; c=$?; echo $c >\"$0\"; exit $c";
 
+/// A program's place by this process's PATH, looked up once: the leader would search a long PATH at every start.
+std::string Located(const std::string& program, const std::vector<std::string>& environment) {
+  static std::mutex mutex;
+  static auto* known = new std::map<std::string, std::string>();
+  const char* path = getenv("PATH");
+  if (program.find('/') != std::string::npos || path == nullptr) return program;
+  for (auto it = environment.rbegin(); it != environment.rend(); ++it)
+    if (it->starts_with("PATH=")) {
+      if (it->compare(5, std::string::npos, path) != 0) return program;  // the task has a PATH of its own
+      break;
+    }
+  std::lock_guard lock(mutex);
+  auto it = known->find(program);
+  if (it != known->end() && access(it->second.c_str(), X_OK) == 0) return it->second;
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    size_t colon = rest.find(':');
+    std::string candidate = std::string(rest.substr(0, colon)) + "/" + program;
+    struct stat info;
+    if (candidate[0] == '/' && stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+        access(candidate.c_str(), X_OK) == 0)
+      return (*known)[program] = candidate;
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  return program;
+}
+
 }  // namespace
 
 Result<Spawned> SpawnProcess(const SpawnRequest& request) {
@@ -31,7 +62,8 @@ Result<Spawned> SpawnProcess(const SpawnRequest& request) {
     arguments = {"/bin/sh", "-c", kLeader, request.exit_path};
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) return IoError("pipe", errno);
   }
-  arguments.insert(arguments.end(), request.arguments.begin(), request.arguments.end());
+  arguments.push_back(Located(request.arguments[0], request.environment));
+  arguments.insert(arguments.end(), request.arguments.begin() + 1, request.arguments.end());
   std::vector<char*> argv, envp;
   for (std::string& a : arguments) argv.push_back(a.data());
   argv.push_back(nullptr);

@@ -14,7 +14,7 @@
 namespace tailrace::workflow {
 
 struct SpawnRequest {
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments;    // REQUIRES: not empty
   std::vector<std::string> environment;  // "NAME=value"
   std::string cwd;
   std::string exit_path;  // empty: no leader, the program itself, at once (pokes of sensors, callbacks)

@@ -70,7 +70,8 @@ Result<Value> Evaluator::Lookup(const std::string& name, Place) {
 
 Result<Value> Evaluator::EvaluateStrict(const Expression& e) {
   Value value = TRY(Evaluate(e));
-  if (value.is_undefined()) return ErrorAt(e.place, value.hint());
+  // Without a hint it is the value of an `if` without `else`, which Jinja lets pass as empty.
+  if (value.is_undefined() && !value.hint().empty()) return ErrorAt(e.place, value.hint());
   return value;
 }
 
@@ -272,7 +273,7 @@ Result<Value> Evaluator::Evaluate(const Expression& e) {
     case Op::kConditional:
       if (Truthy(TRY(EvaluateStrict(*e.children[0])))) return Evaluate(*e.children[1]);
       if (e.children[2]) return Evaluate(*e.children[2]);
-      return Value::Undefined("the inline if-expression evaluated to false and no else section was defined");
+      return Value::Undefined("");
   }
   return Internal("template: unknown expression");
 }

@@ -57,6 +57,9 @@ Result<bool> Contains(const Value& container, const Value& item);
 Result<std::string> PercentFormat(const std::string& format, const Value& value);
 Result<std::string> BraceFormat(const std::string& format, const List& arguments, const Map& named);
 Result<Value> Arithmetic(Op op, const Value& a, const Value& b);
+/// Upper and lower case of Latin, Greek and Cyrillic letters; others stay.
+std::string Upper(const std::string& text);
+std::string Lower(const std::string& text);
 /// Code points.
 std::vector<std::string> Characters(const std::string& text);
 /// strftime of the datetime's own wall clock.

@@ -59,16 +59,8 @@ Result<Value> ByPath(const Value& v, const std::string& path) {
   return at;
 }
 
-std::string LowerAscii(std::string s) {
-  for (char& c : s) c = static_cast<char>(tolower(static_cast<unsigned char>(c)));
-  return s;
-}
-std::string UpperAscii(std::string s) {
-  for (char& c : s) c = static_cast<char>(toupper(static_cast<unsigned char>(c)));
-  return s;
-}
 Value FoldCase(const Value& v, bool case_sensitive) {
-  return !case_sensitive && v.is_string() ? Value(LowerAscii(v.string())) : v;
+  return !case_sensitive && v.is_string() ? Value(Lower(v.string())) : v;
 }
 
 /// Sorts by key; an error where two keys can't be ordered.
@@ -323,18 +315,21 @@ Result<Value> Title(const Value& v, const Args&) {
 }
 
 Result<Value> UrlEncode(const Value& v, const Args&) {
-  auto quote = [](const std::string& s) {
+  auto quote = [](const std::string& s, bool plus) {
     std::string out;
     for (unsigned char c : s) {
-      if (isalnum(c) || std::string_view("_.-~/").find(static_cast<char>(c)) != std::string_view::npos)
+      if (isalnum(c) || std::string_view("_.-~").find(static_cast<char>(c)) != std::string_view::npos ||
+          (c == '/' && !plus))
         out += static_cast<char>(c);
+      else if (c == ' ' && plus) out += '+';
       else out += fmt::format("%{:02X}", c);
     }
     return out;
   };
-  if (!v.is_map()) return Value(quote(PythonStr(v)));
+  if (!v.is_map()) return Value(quote(PythonStr(v), false));
   std::string out;
-  for (const auto& [key, value] : v.map()) out += (out.empty() ? "" : "&") + quote(key) + "=" + quote(PythonStr(value));
+  for (const auto& [key, value] : v.map())
+    out += (out.empty() ? "" : "&") + quote(key, true) + "=" + quote(PythonStr(value), true);
   return Value(std::move(out));
 }
 
@@ -442,14 +437,16 @@ const std::map<std::string, Filter>& Filters() {
          return InvalidArgument(fmt::format("abs needs a number, not {}", v.KindName()));
        }},
       {"attr",
-       [](V v, A a) -> Result<Value> {
-         Result<Value> found = GetAttribute(v, a.Text(0, "name", ""));
+       [](V v, A a) -> Result<Value> {  // attributes alone, unlike `.name`, which also finds keys
+         std::string name = a.Text(0, "name", "");
+         if (v.is_map() && !HasMethod(v, name)) return Value::Undefined("no such attribute");
+         Result<Value> found = GetAttribute(v, name);
          return found.ok() ? found : Value::Undefined("no such attribute");
        }},
       {"batch", Batch},
       {"capitalize",
        [](V v, A) -> Result<Value> {
-         std::string s = LowerAscii(PythonStr(v));
+         std::string s = Lower(PythonStr(v));
          if (!s.empty()) s[0] = static_cast<char>(toupper(static_cast<unsigned char>(s[0])));
          return Value(std::move(s));
        }},
@@ -503,7 +500,7 @@ const std::map<std::string, Filter>& Filters() {
        }},
       {"length", [](V v, A) -> Result<Value> { return Value(static_cast<int64_t>(TRY(Iterate(v)).size())); }},
       {"list", [](V v, A) -> Result<Value> { return Value(TRY(Iterate(v))); }},
-      {"lower", [](V v, A) -> Result<Value> { return Value(LowerAscii(PythonStr(v))); }},
+      {"lower", [](V v, A) -> Result<Value> { return Value(Lower(PythonStr(v))); }},
       {"map", MapFilter},
       {"max", [](V v, A a) { return Extreme(v, a, 1); }},
       {"min", [](V v, A a) { return Extreme(v, a, -1); }},
@@ -549,7 +546,7 @@ const std::map<std::string, Filter>& Filters() {
       {"ts_nodash", [](V v, A) { return DateFilter(v, "%Y%m%dT%H%M%S"); }},
       {"ts_nodash_with_tz", [](V v, A) { return DateFilter(v, "%Y%m%dT%H%M%S%z"); }},
       {"unique", Unique},
-      {"upper", [](V v, A) -> Result<Value> { return Value(UpperAscii(PythonStr(v))); }},
+      {"upper", [](V v, A) -> Result<Value> { return Value(Upper(PythonStr(v))); }},
       {"urlencode", UrlEncode},
       {"wordcount",
        [](V v, A) -> Result<Value> {

@@ -71,7 +71,7 @@ class Lexer {
       }
       Add(kind == '{' ? Token::Kind::kOutputBegin : Token::Kind::kBlockBegin, "", open_place);
       trim_next = TRY(Inside(kind == '{' ? "}}" : "%}", open_place));
-      Add(kind == '{' ? Token::Kind::kOutputEnd : Token::Kind::kBlockEnd, "", place_);
+      Add(kind == '{' ? Token::Kind::kOutputEnd : Token::Kind::kBlockEnd, "", close_place_);
       if (tokens_.size() > kTokensMax) return ErrorAt(place_, "a template of more than 200,000 tokens");
     }
     Add(Token::Kind::kEnd, "", place_);
@@ -148,6 +148,7 @@ class Lexer {
         return ErrorAt(open, fmt::format("not closed with {}", close));
       }
       if (!close.empty() && braces == 0) {
+        close_place_ = place_;
         if (text_.compare(at_, 2, close) == 0) {
           Advance(at_ + 2);
           return false;
@@ -255,7 +256,7 @@ class Lexer {
 
   const std::string& text_;
   size_t at_ = 0;
-  Place place_;
+  Place place_, close_place_;
   std::vector<Token> tokens_;
 };
 

@@ -120,6 +120,56 @@ std::vector<std::string> Characters(const std::string& text) {
   return out;
 }
 
+namespace {
+
+uint32_t Decode(const std::string& character) {
+  unsigned char c = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return c;
+  uint32_t code = c & (0xffu >> (character.size() + 1));
+  for (size_t i = 1; i < character.size(); ++i) code = code << 6 | (static_cast<unsigned char>(character[i]) & 0x3f);
+  return code;
+}
+
+std::string Encode2(uint32_t c) { return {static_cast<char>(0xc0 | c >> 6), static_cast<char>(0x80 | (c & 0x3f))}; }
+
+/// Letters of two bytes whose cases lie a fixed distance apart, or next to each other (even: upper).
+struct CaseRange {
+  uint32_t lower_first, lower_last;
+  uint32_t distance;  // 0: pairs
+};
+constexpr CaseRange kCases[] = {{0xe0, 0xf6, 32},   {0xf8, 0xfe, 32},   {0x100, 0x137, 0},
+                                {0x14a, 0x177, 0},  {0x3b1, 0x3c1, 32}, {0x3c3, 0x3c9, 32},
+                                {0x430, 0x44f, 32}, {0x450, 0x45f, 80}, {0x460, 0x481, 0}};
+
+std::string ChangeCase(const std::string& text, bool upper) {
+  std::string out;
+  for (const std::string& character : Characters(text)) {
+    if (character.size() == 1) {
+      unsigned char c = static_cast<unsigned char>(character[0]);
+      out += static_cast<char>(upper ? toupper(c) : tolower(c));
+      continue;
+    }
+    uint32_t code = Decode(character);
+    std::string changed = character;
+    if (code == 0xdf && upper) changed = "SS";
+    for (const CaseRange& r : kCases) {
+      if (character.size() != 2) break;
+      uint32_t first = r.lower_first - (upper ? 0 : r.distance), last = r.lower_last - (upper ? 0 : r.distance);
+      if (code < first || code > last) continue;
+      if (r.distance != 0) changed = Encode2(upper ? code - r.distance : code + r.distance);
+      else changed = Encode2(upper ? code & ~1u : code | 1u);
+      break;
+    }
+    out += changed;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Upper(const std::string& text) { return ChangeCase(text, true); }
+std::string Lower(const std::string& text) { return ChangeCase(text, false); }
+
 Result<List> Iterate(const Value& v) {
   if (v.is_list()) return v.list();
   if (v.is_map()) {

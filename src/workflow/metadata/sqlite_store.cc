@@ -69,6 +69,10 @@ class SqliteStore final : public MetadataStore {
   Status Apply(Batch& batch) override {
     if (batch.empty()) return {};
     std::lock_guard lock(write_mutex_);
+    if (batch.durable != synchronous_full_) {
+      TRY(writer_->Execute(batch.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+      synchronous_full_ = batch.durable;
+    }
     TRY(writer_->Execute("BEGIN IMMEDIATE"));
     Status done = Write(batch);
     if (done.ok()) done = writer_->Execute("COMMIT");
@@ -226,6 +230,7 @@ class SqliteStore final : public MetadataStore {
   }
   Status SetVariable(const std::string& key, const std::string& value) override {
     std::lock_guard lock(write_mutex_);
+    TRY(SyncFull());
     return TRY(writer_->Prepare("INSERT OR REPLACE INTO variable VALUES (?, ?)")).Bind(key).Bind(value).Run();
   }
   Result<std::map<std::string, std::string>> Variables() override {
@@ -256,6 +261,7 @@ class SqliteStore final : public MetadataStore {
   }
   Status SetConnection(const ConnectionRow& c) override {
     std::lock_guard lock(write_mutex_);
+    TRY(SyncFull());
     return TRY(writer_->Prepare("INSERT OR REPLACE INTO connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"))
         .Bind(c.conn_id)
         .Bind(c.conn_type)
@@ -278,6 +284,7 @@ class SqliteStore final : public MetadataStore {
   }
   Status SetPool(const std::string& name, int slots) override {
     std::lock_guard lock(write_mutex_);
+    TRY(SyncFull());
     return TRY(writer_->Prepare("INSERT OR REPLACE INTO pool VALUES (?, ?)"))
         .Bind(name)
         .Bind(static_cast<int64_t>(slots))
@@ -297,6 +304,7 @@ class SqliteStore final : public MetadataStore {
   }
   Status PutDags(const std::vector<DagRow>& dags) override {
     std::lock_guard lock(write_mutex_);
+    TRY(SyncFull());
     TRY(writer_->Execute("BEGIN IMMEDIATE"));
     Status done;
     for (const DagRow& d : dags) {
@@ -323,6 +331,7 @@ class SqliteStore final : public MetadataStore {
   }
   Status SetPaused(const std::string& dag_id, bool paused) override {
     std::lock_guard lock(write_mutex_);
+    TRY(SyncFull());
     return TRY(writer_->Prepare("UPDATE dag SET paused = ? WHERE dag_id = ?"))
         .Bind(static_cast<int64_t>(paused))
         .Bind(dag_id)
@@ -369,6 +378,13 @@ class SqliteStore final : public MetadataStore {
   }
 
  private:
+  /// For single statements that a user waits for. REQUIRES: write_mutex_ is held.
+  Status SyncFull() {
+    if (synchronous_full_) return {};
+    synchronous_full_ = true;
+    return writer_->Execute("PRAGMA synchronous=FULL");
+  }
+
   static Result<std::vector<RunRow>> ReadRuns(Statement& s) {
     std::vector<RunRow> rows;
     while (TRY(s.Step())) rows.push_back(TRY(ReadRun(s)));
@@ -596,6 +612,7 @@ class SqliteStore final : public MetadataStore {
   }
 
   std::mutex write_mutex_, read_mutex_;
+  bool synchronous_full_ = true;  // what the writer's pragma says now
   std::unique_ptr<Database> writer_, reader_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 // What the scheduler knows, as transactions. SQLite now; the shape (changes that name the state they start from, a
-// lease with a heartbeat) is the one that PostgreSQL with several schedulers needs. docs/decisions/0007,
+// lease with a heartbeat) is the one that PostgreSQL with several schedulers needs. docs/decisions/0012,
 // docs/formats/metadata.md.
 
 #include <cstdint>
@@ -105,6 +105,9 @@ struct Batch {
   std::vector<int64_t> callbacks_done;
   std::vector<TaskRow> reschedules;  // one poke that ended in "not yet": start_ms, end_ms, due_ms
   std::optional<LeaseRow> heartbeat;
+  /// False: it survives the end of the process, but the last such ones may be lost with the machine's power. Enough for
+  /// "queued" and "running": a machine that lost its power runs those tries again anyway.
+  bool durable = true;
   bool empty() const {
     return runs.empty() && tasks.empty() && removed.empty() && xcoms.empty() && clear_xcoms.empty() &&
            transitions.empty() && sla_misses.empty() && callbacks.empty() && callbacks_done.empty() &&
@@ -117,8 +120,8 @@ class MetadataStore {
  public:
   virtual ~MetadataStore() = default;
 
-  /// All or nothing, on disk on return. kConflict: a row is not in the state the change starts from (another scheduler
-  /// was faster): nothing changed. kIo: nothing changed; try again.
+  /// All or nothing, on disk on return (see Batch::durable). kConflict: a row is not in the state the change starts
+  /// from (another scheduler was faster): nothing changed. kIo: nothing changed; try again.
   virtual Status Apply(Batch& batch) = 0;
   /// kConflict while another live lease stands (`alive` decides about a lease of this host).
   virtual Status AcquireLease(const LeaseRow& lease) = 0;

@@ -24,7 +24,7 @@ inline constexpr int kDefaultPoolSlots = 128;
 
 /// One step of an on_*_callback list: `{alert: {message: ...}}`. The strings in `config` are templates.
 struct Callback {
-  std::string kind;  // alert kafka bash http metrics
+  std::string kind;  // alert kafka bash http metrics trigger_dag
   Value config;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <mutex>
+#include <set>
 
 #include "base/clock.h"
 #include "base/logging.h"
@@ -18,6 +19,12 @@ class StoredAlerts final : public AlertSink {
       : store_(store), log_(log), topic_(std::move(topic)), clock_(clock) {}
 
   void Send(const Alert& alert) override {
+    if (!alert.once.empty()) {
+      std::lock_guard lock(mutex_);
+      constexpr size_t kKeysMax = 10'000;
+      if (sent_.size() >= kKeysMax) sent_.clear();
+      if (!sent_.insert(alert.once).second) return;
+    }
     const int64_t now = clock_.NowMs();
     LogWarning("alert", fmt::format("{} {}: {}", alert.severity, alert.source, alert.message));
     Status kept = store_.AddAlert({now, alert.severity, alert.source, alert.message, ToJson(alert.detail)});
@@ -48,6 +55,7 @@ class StoredAlerts final : public AlertSink {
   std::string topic_;
   Clock& clock_;
   std::mutex mutex_;
+  std::set<std::string> sent_;  // keys of alerts that are sent once
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ struct Alert {
   std::string source;                // "streaming_pipeline.monitor_pipeline"
   std::string message;
   Value detail = Map();
+  std::string once;  // not empty: an alert with this key is sent once a process
 };
 
 /// Where alerts of callbacks and health sensors go. Thread-safe; never fails its caller: what could not be sent is

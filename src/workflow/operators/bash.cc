@@ -23,7 +23,9 @@ class Bash final : public Operator {
 
   Outcome ProcessEnded(TaskContext& context, int code) override {
     context.log.Info(fmt::format("Command exited with return code {}", code));
-    List skip_codes = context.Values("skip_on_exit_code").ok() ? *context.Values("skip_on_exit_code") : List();
+    Result<List> given = context.Values("skip_on_exit_code");
+    List skip_codes;
+    if (given.ok()) skip_codes = std::move(given).value();
     if (skip_codes.empty()) skip_codes.push_back(99);
     for (const Value& skip : skip_codes)
       if (PythonStr(skip) == std::to_string(code)) return Outcome::Skip(fmt::format("exit status {}", code));

@@ -26,10 +26,14 @@ bool CancelToken::Sleep(int64_t ms) {
 }
 
 Result<std::unique_ptr<TaskLog>> TaskLog::Open(const std::string& path, Clock& clock, bool to_stdout) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST)
-      return IoError("mkdir " + path.substr(0, slash), errno);
-  int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+  int fd = open(path.c_str(), kFlags, 0644);
+  if (fd < 0 && errno == ENOENT) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+      if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST)
+        return IoError("mkdir " + path.substr(0, slash), errno);
+    fd = open(path.c_str(), kFlags, 0644);
+  }
   if (fd < 0) return IoError("open " + path, errno);
   return std::unique_ptr<TaskLog>(new TaskLog(fd, clock, to_stdout));
 }

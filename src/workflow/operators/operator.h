@@ -45,6 +45,12 @@ struct Outcome {
   static Outcome Skip(std::string why) { return {Kind::kSkip, std::move(why)}; }
   static Outcome Fail(std::string why) { return {Kind::kFail, std::move(why)}; }
   static Outcome FailForGood(std::string why) { return {Kind::kFailForGood, std::move(why)}; }
+  static Outcome Reschedule(int64_t due_ms) {
+    Outcome outcome;
+    outcome.kind = Kind::kReschedule;
+    outcome.due_ms = due_ms;
+    return outcome;
+  }
   Outcome&& Return(const Value& value) && {
     xcoms.emplace_back("return_value", ToJson(value));
     return std::move(*this);

@@ -1,7 +1,10 @@
 #include "workflow/operators/output.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include <string_view>
 
@@ -38,6 +41,23 @@ std::string LastOutputLine(const std::string& log_path) {
     rest = rest.substr(0, start + 1);
   }
   return "";
+}
+
+Result<std::string> ReadTaskLog(const std::string& log_path) {
+  constexpr off_t kMost = 4 << 20;
+  int fd = open(log_path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? NotFound("no log yet") : IoError("open " + log_path, errno);
+  off_t size = lseek(fd, 0, SEEK_END), from = size > kMost ? size - kMost : 0;
+  std::string text(static_cast<size_t>(size - from), '\0');
+  ssize_t n = pread(fd, text.data(), text.size(), from);
+  close(fd);
+  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  if (from == 0) return text;
+  size_t line = text.find('\n');
+  if (line != std::string::npos) text.erase(0, line + 1);
+  return fmt::format("... the first {} bytes are left out; the whole is in {}\n",
+                     size - static_cast<off_t>(text.size()), log_path) +
+         text;
 }
 
 }  // namespace tailrace::workflow

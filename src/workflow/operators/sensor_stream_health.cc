@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
 
 #include "base/clock.h"
 #include "stream/job_manager.h"
@@ -12,6 +12,7 @@ namespace tailrace::workflow {
 namespace {
 
 constexpr int64_t kSampleMs = 500;
+constexpr int64_t kStartupMs = 15'000;
 
 /// True once jobs were healthy for a while: running, fast enough, throughput high enough. What is not is alerted, once
 /// a problem.
@@ -62,17 +63,17 @@ class StreamHealthSensor final : public Operator {
         for (const auto& [kind, text] : problems) {
           context.log.Warning(text);
           // A job that has only just begun has not got up to speed: that is no alarm yet.
-          bool starting = kind.ends_with(":throughput") && began_ms - first_ms_.value_or(began_ms) < 15'000 &&
-                          context.instance.pokes == 0;
-          if (alerting && !starting && alerted_.insert(kind).second)
-            context.environment.alerts.Send(
-                {"warning", context.dag.dag_id + "." + context.task.task_id, text, Value(numbers)});
+          bool starting = kind.ends_with(":throughput") &&
+                          clock.NowMs() - context.instance.first_poke_ms.value_or(clock.NowMs()) < kStartupMs;
+          if (alerting && !starting)
+            context.environment.alerts.Send({"warning", context.dag.dag_id + "." + context.task.task_id, text,
+                                             Value(numbers),
+                                             fmt::format("{}/{}/{}#{}:{}", context.dag.dag_id, context.run.run_id,
+                                                         context.task.task_id, context.instance.try_number, kind)});
         }
-        if (!first_ms_) first_ms_ = began_ms;
         outcome->message = problems[0].second;
         return false;
       }
-      alerted_.clear();
       if (clock.MonotonicMs() - began_ms >= healthy_for_ms) {
         outcome->message.clear();
         outcome->xcoms.emplace_back("return_value", ToJson(Value(numbers)));
@@ -82,10 +83,6 @@ class StreamHealthSensor final : public Operator {
       if (!context.cancel.Sleep(std::min(kSampleMs, healthy_for_ms))) return false;
     }
   }
-
- private:
-  std::set<std::string> alerted_;
-  std::optional<int64_t> first_ms_;
 };
 
 }  // namespace

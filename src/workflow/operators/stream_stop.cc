@@ -15,7 +15,8 @@ class StreamStop final : public Operator {
     stream::JobManager* jobs = context.environment.services.jobs;
     if (jobs == nullptr) return Unsupported("no streaming engine is configured for this scheduler");
     // What feeds the jobs goes first, so that they end with nothing left to read.
-    if (List generators = TRY(context.Values("generators")); !generators.empty()) TRY(StopGenerators(context, generators));
+    if (List generators = TRY(context.Values("generators")); !generators.empty())
+      TRY(StopGenerators(context, generators));
     Map stopped;
     List names = TRY(context.Values("name"));
     for (const Value& name : TRY(context.Values("names"))) names.push_back(name);

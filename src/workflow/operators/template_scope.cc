@@ -150,8 +150,7 @@ Map EffectiveParams(const Dag& dag, const RunRow& run) {
   Map params = dag.params.is_map() ? dag.params.map() : Map();
   Result<Value> conf = ParseJson(run.conf_json);
   if (conf.ok() && conf->is_map())
-    for (const auto& [key, value] : conf->map())
-      if (params.Find(key)) params.Set(key, value);
+    for (const auto& [key, value] : conf->map()) params.Set(key, value);
   return params;
 }
 

@@ -135,11 +135,14 @@ Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Call
     return {};
   }
   if (callback.kind == "trigger_dag") {
-    // A run's event triggers once: a callback repeated after a crash finds the run it made.
-    const std::string dag_id = TextOf(config, "dag_id", "");
-    const std::string run_id = fmt::format("triggered__{}__{}", r.row.dag_id, r.row.run_id);
+    // Named after what caused it: run again after a crash, it finds the run that is there.
+    std::string dag_id = TextOf(config, "dag_id", "");
     const Value* conf = config.Find("conf");
-    Result<DagRunInfo> run = environment.trigger(dag_id, conf && conf->is_map() ? ToJson(*conf) : "{}", run_id, std::nullopt);
+    std::string run_id = fmt::format(
+        "operator_triggered__{}_{}", IsoFormat(DateTime{r.run.logical_date_ms * 1000}),
+        Sha1Hex(fmt::format("{}#{}#{}#{}#{}", source, r.run.run_id, r.row.event, r.row.id, dag_id)).substr(0, 10));
+    Result<DagRunInfo> run =
+        environment.trigger(dag_id, conf && conf->is_map() ? ToJson(*conf) : "{}", run_id, std::nullopt);
     if (!run.ok() && run.error().code() != ErrorCode::kAlreadyExists) return std::move(run).error();
     return {};
   }

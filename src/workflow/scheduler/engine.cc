@@ -144,6 +144,13 @@ Status Engine::Commit() {
     TaskEntry& entry = run->tasks[task];
     batch_.tasks.push_back({entry.row, entry.committed, entry.committed_try, entry.ended_try});
   }
+  // What only moved on towards running need not survive a power failure: it would run again in the same try.
+  batch_.durable = !batch_.runs.empty() || !batch_.xcoms.empty() || !batch_.callbacks.empty() ||
+                   !batch_.removed.empty() || !batch_.sla_misses.empty();
+  for (const Batch::TaskChange& change : batch_.tasks) {
+    const TaskState s = change.row.state;
+    batch_.durable |= s != TaskState::kScheduled && s != TaskState::kQueued && s != TaskState::kRunning;
+  }
   if (!batch_.empty()) {
     Status done = store_.Apply(batch_);
     if (!done.ok()) {

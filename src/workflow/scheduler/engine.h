@@ -30,6 +30,7 @@ struct EngineOptions {
   int parallelism = 32;
   std::map<std::string, int> pools;
   int64_t heartbeat_ms = 10'000;
+  bool retry_at_once = false;  // `dag test`: nobody wants to wait five minutes
 };
 
 /// A callback to run, after its transaction. `task` is -1 for those of the DAG.

@@ -122,6 +122,7 @@ void Engine::FailTry(RunEntry& run, int task, const Outcome& outcome) {
   }
   int64_t wait_ms =
       RetryDelayMs(spec.retry, run.row.dag_id, entry.row.task_id, run.row.logical_date_ms, entry.row.try_number);
+  if (options_.retry_at_once) wait_ms = 0;
   entry.row.due_ms = clock_.NowMs() + wait_ms;
   Move(run, task, TaskState::kUpForRetry, outcome.message);
   AddTimer(wait_ms, {TimerKind::kTaskDue, run.row.dag_id, run.row.run_id, task, 0, *entry.row.due_ms});
@@ -152,7 +153,7 @@ void Engine::SkipBehind(RunEntry& run, int task, const Outcome& outcome) {
   }
   if (skip.empty()) return;
   List ids;
-  for (int s : skip) ids.push_back(dag.tasks[s].task_id);
+  for (int s : skip) ids.emplace_back(dag.tasks[s].task_id);
   Map kept;
   kept.Set("skipped", std::move(ids));
   batch_.xcoms.push_back({run.row.dag_id, run.row.run_id, dag.tasks[task].task_id, kSkipKey, ToJson(kept)});

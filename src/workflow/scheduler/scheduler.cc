@@ -16,7 +16,7 @@
 #include "base/logging.h"
 #include "base/random.h"
 #include "workflow/executor/process_table.h"
-#include "workflow/operators/sql_support.h"
+#include "workflow/operators/output.h"
 #include "workflow/scheduler/callbacks.h"
 
 namespace tailrace::workflow {
@@ -95,6 +95,7 @@ Status SchedulerImpl::Open(const std::string& only_file) {
   engine_options.hostname = hostname;
   engine_options.parallelism = options_.parallelism;
   engine_options.pools = options_.pools;
+  engine_options.retry_at_once = options_.log_to_stdout;
   engine_ = std::make_unique<Engine>(engine_options, *store_, *executor_, clock_, [this](CallbackRequest request) {
     callback_pool_->Submit([this, request = std::move(request)] {
       RunCallbacks(*environment_, request);
@@ -196,7 +197,6 @@ Status SchedulerImpl::LoadDags(bool at_start) {
       for (const auto& [id, dag] : contents_.dags)
         if (dag->file == file && !contents.dags.contains(id)) contents.dags[id] = dag;
     }
-    contents_ = contents;
   }
   for (const auto& [id, dag] : contents.dags) {
     auto known = paused.find(id);
@@ -207,8 +207,11 @@ Status SchedulerImpl::LoadDags(bool at_start) {
                     error == contents.errors.end() ? "" : error->second, dag->version, pause, std::nullopt});
   }
   TRY(store_->PutDags(rows));
-  if (at_start) return engine_->SetDags(std::move(loaded));
-  return OnEngine([&] { return engine_->SetDags(loaded); });
+  // The engine first: who sees a DAG here can run it.
+  TRY(at_start ? engine_->SetDags(loaded) : OnEngine([&] { return engine_->SetDags(loaded); }));
+  std::lock_guard lock(dags_mutex_);
+  contents_ = std::move(contents);
+  return {};
 }
 
 std::shared_ptr<const Dag> SchedulerImpl::FindDag(const std::string& dag_id) {
@@ -347,7 +350,7 @@ Result<std::string> SchedulerImpl::TaskLog(const std::string& dag_id, const std:
     if (t.task_id != task_id) continue;
     int number = try_number > 0 ? try_number : t.try_number;
     if (number == 0) return NotFound(fmt::format("task '{}' has not started yet", task_id));
-    return ReadTextFile(TaskLogPath(options_.data_dir, dag_id, run_id, task_id, number));
+    return ReadTaskLog(TaskLogPath(options_.data_dir, dag_id, run_id, task_id, number));
   }
   return NotFound(fmt::format("run '{}' of '{}' has no task '{}'", run_id, dag_id, task_id));
 }

@@ -3,6 +3,7 @@
 #include "workflow/scheduler.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -221,6 +222,38 @@ tasks:
   auto tasks = scheduler_->Tasks("ended", "r1");
   EXPECT_NE(tasks->at(0).note.find("exit status 3"), std::string::npos);
   EXPECT_EQ(folder_.Read("trace.txt"), "ran\n");
+}
+
+TEST_F(SchedulerTest, TestDagLeavesNothingBehind) {
+  std::string file = folder_.Write(
+      "one.yaml",
+      "tasks: [{task_id: a, operator: bash, retries: 1, with: {command: 'echo out; test {{ try_number }} = 2'}}]\n");
+  SchedulerOptions options;
+  options.base_dir = folder_.path();
+  auto run = TestDag(file, "", "{}", options, {}, Clock::System());
+  ASSERT_OK(run);
+  EXPECT_EQ(run->state, "success");
+}
+
+/// Not a test: numbers for docs/profiles/workflow.md. Run with --gtest_also_run_disabled_tests.
+TEST_F(SchedulerTest, DISABLED_SpeedOfTrivialTasks) {
+  std::string chain = "max_active_tasks: 64\ntasks:\n", wide = chain;
+  for (int i = 0; i < 20; ++i)
+    chain += fmt::format("- {{task_id: t{0}, operator: bash, with: {{command: 'true'}}, upstream: [{1}]}}\n", i,
+                         i ? fmt::format("t{}", i - 1) : "");
+  for (int i = 0; i < 40; ++i)
+    wide += fmt::format("- {{task_id: t{0}, operator: bash, with: {{command: 'true'}}}}\n", i);
+  Dag("chain", chain);
+  Dag("wide", wide);
+  Start();
+  for (int round = 0; round < 7; ++round)
+    for (const char* id : {"chain", "wide"}) {
+      auto began = std::chrono::steady_clock::now();
+      DagRunInfo run = RunToEnd(id);
+      double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+      EXPECT_EQ(run.state, "success");
+      printf("%s %.1f ms\n", id, ms);
+    }
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ class Continuous final : public Timetable {
  public:
   std::optional<PlannedRun> Next(std::optional<DataInterval> last, const Restriction& r, int64_t now) const override {
     int64_t start = last ? last->end_ms : r.earliest_ms.value_or(now);
-    int64_t end = std::max(start, now);
+    int64_t end = std::max(start + 1, now);  // never empty, so that logical dates differ
     if (r.latest_ms && end > *r.latest_ms) return std::nullopt;
     return PlannedRun{start, {start, end}, end};
   }
