@@ -59,6 +59,40 @@ TEST(Registry, ListsEveryConnectorWithDocs) {
   }
 }
 
+// The reference is written from the tables that options are checked against: TAILRACE_WRITE_DOCS=1 writes it anew.
+TEST(Registry, ReferenceSaysWhatIsThere) {
+  std::string text =
+      "# Connectors\n\nThe `WITH` options of tables. Written by `registry_test.cc` from the tables that options are "
+      "checked "
+      "against.\n";
+  for (const auto& c : AllConnectors()) {
+    text += "\n## " + std::string(c.name) + "\n\n" + c.doc + ". " +
+            (c.source && c.sink ? "Source and sink."
+             : c.source         ? "Source."
+                                : "Sink.") +
+            "\n";
+    if (c.options.empty()) continue;
+    text += "\n| option | default | what |\n|---|---|---|\n";
+    for (const auto& o : c.options) {
+      std::string choices = o.choices;
+      for (size_t at = 0; (at = choices.find('|', at)) != std::string::npos; at += 3) choices.replace(at, 1, " | ");
+      for (size_t at = 0; (at = choices.find('|', at)) != std::string::npos; at += 2) choices.replace(at, 1, "\\|");
+      std::string otherwise = o.otherwise;
+      text += "| `" + std::string(o.name) + "`" + (o.required ? " (required)" : "") + " | " +
+              (otherwise.empty() ? "" : "`" + otherwise + "`") + " | " + o.doc +
+              (choices.empty() ? "" : " (" + choices + ")") + " |\n";
+    }
+  }
+  std::string path =
+      access("docs", F_OK) == 0 ? "docs/connectors.md" : "../docs/connectors.md";  // from the root or build/
+  if (getenv("TAILRACE_WRITE_DOCS")) std::ofstream(path) << text;
+  std::ifstream in(path);
+  if (!in) GTEST_SKIP() << "no " << path;
+  std::string written((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_TRUE(written == text) << "docs/connectors.md is out of date: run TAILRACE_WRITE_DOCS=1 build/connectors_test "
+                                  "--gtest_filter=Registry.ReferenceSaysWhatIsThere";
+}
+
 TEST(Registry, SourcesAndSinksAreNotConfused) {
   TestJob job(
       "CREATE TABLE p (a INT) WITH ('connector' = 'print'); CREATE TABLE g (a INT) WITH ('connector' = 'datagen');", {},

@@ -67,8 +67,11 @@ TEST(FilesystemSource, CsvSpectrum) {
   while (dirent* entry = readdir(listing)) {
     std::string name = entry->d_name;
     if (name.size() < 5 || name.substr(name.size() - 4) != ".csv") continue;
+    // Of these two the CSV and the JSON differ in the suite itself (a phone number; CRLF lost in the CSV).
+    if (name == "location_coordinates.csv" || name == "newlines_crlf.csv") continue;
     std::ifstream in(folder + "json/" + name.substr(0, name.size() - 4) + ".json");
     auto expected = nlohmann::ordered_json::parse(in);
+    if (expected.is_object()) expected = nlohmann::ordered_json::array({expected});
     std::string columns;
     for (auto& [key, value] : expected[0].items()) columns += (columns.empty() ? "`" : ", `") + key + "` VARCHAR";
     TestJob job("CREATE TABLE f (" + columns + ") WITH ('connector' = 'filesystem', 'path' = '" + folder + "csvs/" +

@@ -46,7 +46,8 @@ Result<log::Client*> LogClients::For(const std::string& bootstrap,
                                      const std::map<std::string, std::string>& properties) {
   std::string address = bootstrap.empty() ? services_.default_bootstrap : bootstrap;
   bool own = address.empty() || address == "embedded";
-  for (const std::string& mine : services_.own_addresses) own |= address == mine;
+  auto numeric = [](const std::string& a) { return a.rfind("localhost:", 0) == 0 ? "127.0.0.1" + a.substr(9) : a; };
+  for (const std::string& mine : services_.own_addresses) own |= numeric(address) == numeric(mine);
   if (own) {
     if (services_.embedded) return services_.embedded;
     return Error(ErrorCode::kInvalidArgument, "there is no log in this process")

@@ -37,16 +37,26 @@ class KafkaSource final : public stream::Source {
   }
 
   Status Prepare(const stream::ScanSpec& scan) {
-    data::FormatOptions format = layout_.value;
+    data::FormatOptions format = layout_.value, key = layout_.value;
+    key.schema.clear();
     data::Schema physical = scan.table->physical_schema();
     for (int column : scan.columns) {
       const std::string& metadata = layout_.metadata.at(static_cast<size_t>(column));
-      auto at = std::find(layout_.value_columns.begin(), layout_.value_columns.end(), column);
-      if (metadata.empty() && at == layout_.value_columns.end())
-        return options_.Wrong("value.fields-include", "reading key columns that are not in the value is not supported");
-      if (metadata.empty()) format.columns.push_back(static_cast<int>(at - layout_.value_columns.begin()));
-      wanted_.push_back({metadata, physical[static_cast<size_t>(column)].type});
-      any_metadata_ |= !metadata.empty();
+      const data::Type& type = physical[static_cast<size_t>(column)].type;
+      auto in_value = std::find(layout_.value_columns.begin(), layout_.value_columns.end(), column);
+      bool from_key = metadata.empty() && in_value == layout_.value_columns.end();
+      if (from_key) {
+        key.columns.push_back(static_cast<int>(
+            std::find(layout_.key_columns.begin(), layout_.key_columns.end(), column) - layout_.key_columns.begin()));
+      } else if (metadata.empty()) {
+        format.columns.push_back(static_cast<int>(in_value - layout_.value_columns.begin()));
+      }
+      wanted_.push_back({metadata, type, from_key});
+      decoded_only_ &= metadata.empty() && !from_key;
+    }
+    if (!key.columns.empty()) {
+      for (int c : layout_.key_columns) key.schema.push_back(physical[static_cast<size_t>(c)]);
+      key_decoder_ = TRY(data::MakeDecoder(layout_.key_format, key));
     }
     decoder_ = TRY(data::MakeDecoder(layout_.value_format, format));
     return Ok();
@@ -127,8 +137,7 @@ class KafkaSource final : public stream::Source {
 
   std::string Position() const override {
     nlohmann::json json = {{"v", 1}};
-    for (const auto& p : partitions_)
-      json["offsets"][p->from.topic][std::to_string(p->from.partition)] = p->reader->position();
+    for (const auto& p : partitions_) json["offsets"][p->from.topic][std::to_string(p->from.partition)] = p->position();
     for (const auto& [from, end] : ends_) json["ends"][from.topic][std::to_string(from.partition)] = end;
     return json.dump();
   }
@@ -137,7 +146,7 @@ class KafkaSource final : public stream::Source {
 
   std::vector<std::pair<TopicPartition, int64_t>> LogOffsets() const override {
     std::vector<std::pair<TopicPartition, int64_t>> offsets;
-    for (const auto& p : partitions_) offsets.emplace_back(p->from, p->reader->position());
+    for (const auto& p : partitions_) offsets.emplace_back(p->from, p->position());
     return offsets;
   }
 
@@ -157,10 +166,13 @@ class KafkaSource final : public stream::Source {
     std::unique_ptr<log::Reader> reader;
     int64_t end = -1;  // of a bounded scan
     bool done() const { return end >= 0 && reader->position() >= end; }
+    /// Behind the last record given: the reader may have gone past the end of a bounded scan.
+    int64_t position() const { return end >= 0 ? std::min(end, reader->position()) : reader->position(); }
   };
   struct Wanted {
     std::string metadata;
     data::Type type;
+    bool from_key;  // 'value.fields-include' = 'EXCEPT_KEY'
   };
 
   Status ReadPosition(const std::string& position, std::map<TopicPartition, int64_t>* saved) {
@@ -246,20 +258,53 @@ class KafkaSource final : public stream::Source {
       }
       if (batch.rows > 0) {
         for (const auto& owner : set_.owners) batch.owners.push_back(owner);
-        if (any_metadata_) AddMetadata(p, records.first(n), &batch);
-        out->batches.push_back(std::move(batch));
+        data::Batch keys;
+        if (key_decoder_) DecodeKeys(p, &batch, &keys, out);
+        if (!decoded_only_) AddColumns(p, records.first(n), keys, &batch);
+        if (batch.rows > 0) out->batches.push_back(std::move(batch));
       }
       records = records.subspan(n);
     }
     return Ok();
   }
 
-  void AddMetadata(const Partition& p, std::span<const RecordView> records, data::Batch* batch) {
+  /// The key columns of the batch's rows. Rows whose key does not decode leave the batch.
+  void DecodeKeys(const Partition& p, data::Batch* batch, data::Batch* keys, stream::Polled* out) {
+    std::vector<RecordView> records;
+    std::vector<std::pair<uint32_t, std::string>> failed;
+    for (uint32_t row = 0; row < batch->rows; row++) {
+      // The row's number as the offset: it comes back in the origins.
+      if (batch->origins[row].key.data()) records.push_back({.offset = row, .value = batch->origins[row].key});
+      else failed.emplace_back(row, "the record has no key");
+    }
+    failures_.clear();
+    key_decoder_->Decode(p.from, records, keys, &failures_);
+    for (auto& f : failures_)
+      failed.emplace_back(static_cast<uint32_t>(records[f.record].offset), "key: " + std::move(f.reason));
+    if (failed.empty()) return;
+    if (!ignores_errors_) {
+      for (auto& [row, reason] : failed) {
+        const data::RowOrigin& o = batch->origins[row];
+        out->bad.push_back(
+            {std::move(reason), "decode", p.from, o.offset, o.timestamp_ms, std::string(o.key), std::string(o.value)});
+      }
+    }
+    std::vector<uint32_t> kept;
+    for (uint32_t row = 0; row < keys->rows; row++) kept.push_back(static_cast<uint32_t>(keys->origins[row].offset));
+    *batch = data::Gather(*batch, kept.data(), keys->rows, std::make_shared<data::Arena>());
+  }
+
+  void AddColumns(const Partition& p, std::span<const RecordView> records, data::Batch& keys, data::Batch* batch) {
     auto arena = std::make_shared<data::Arena>();
     data::StringRef topic = arena->Copy(p.from.topic);
     std::vector<data::Column> columns;
-    size_t decoded = 0;
+    size_t decoded = 0, decoded_keys = 0;
+    for (const auto& owner : keys.owners) batch->owners.push_back(owner);
     for (const Wanted& wanted : wanted_) {
+      if (wanted.from_key) {
+        columns.push_back(std::move(keys.columns[decoded_keys++]));
+        continue;
+      }
       if (wanted.metadata.empty()) {
         columns.push_back(std::move(batch->columns[decoded++]));
         continue;
@@ -334,8 +379,8 @@ class KafkaSource final : public stream::Source {
   int64_t next_discovery_ms_ = 0;
   bool ignores_errors_;
   std::vector<Wanted> wanted_;
-  bool any_metadata_ = false;
-  std::unique_ptr<data::Decoder> decoder_;
+  bool decoded_only_ = true;  // every wanted column is in the value
+  std::unique_ptr<data::Decoder> decoder_, key_decoder_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::map<TopicPartition, int64_t> ends_;
   size_t next_partition_ = 0;

@@ -266,6 +266,9 @@ TEST_P(KafkaTest, SourceReadsAllPartitionsWithMetadataAndResumes) {
   EXPECT_TRUE(ends->bounded());
   Send(topic, {R"({"id":5})"}, 0);  // behind the end that was taken at Open
   EXPECT_EQ(Rows({schema[0]}, Drain(*ends)).size(), 4u);
+  int64_t positions = 0;
+  for (auto& [from, offset] : ends->LogOffsets()) positions += offset;
+  EXPECT_EQ(positions, 5);  // three and two: what came later is not taken for read
 
   auto missing = Job("CREATE TABLE t (id INT) WITH ('connector' = 'kafka', 'topic' = '" + Topic("none") +
                      "', 'format' = 'json');");
@@ -414,6 +417,28 @@ TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
   auto again = next->Sink("o");
   auto recovered = next->connectors->MakeCommitPoint(next->context).value();
   EXPECT_EQ(recovered->Recover().value(), 7u);
+}
+
+TEST_P(KafkaTest, ColumnsOfTheKey) {
+  std::string topic = MakeTopic("keyed-in");
+  Send(topic, {R"({"n":1})"}, 0, R"({"a":"x","b":7})");
+  Send(topic, {R"({"n":2})"}, 0, "not json");
+  Send(topic, {R"({"n":3})"}, 0);
+  Send(topic, {R"({"n":4})"}, 0, R"({"b":8,"a":"y"})");
+  auto job =
+      Job("CREATE TABLE t (a VARCHAR, n INT, b BIGINT, o BIGINT METADATA FROM 'offset') WITH ('connector' = 'kafka', "
+          "'topic' = '" +
+          topic +
+          "', 'format' = 'json', 'key.format' = 'json', 'key.fields' = 'a;b', 'value.fields-include' = 'EXCEPT_KEY', "
+          "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');");
+  auto source = job->Source("t", {3, 2, 1, 0});
+  ASSERT_TRUE(source->Open("").ok());
+  std::vector<stream::BadRecord> bad;
+  auto schema = job->table("t").physical_schema();
+  EXPECT_EQ(Rows({schema[3], schema[2], schema[1], schema[0]}, Drain(*source, UINT64_MAX, &bad)),
+            (std::vector<std::string>{R"({"o":0,"b":7,"n":1,"a":"x"})", R"({"o":3,"b":8,"n":4,"a":"y"})"}));
+  ASSERT_EQ(bad.size(), 2u);
+  EXPECT_EQ(bad[0].offset + bad[1].offset, 3);
 }
 
 TEST_P(KafkaTest, WhatIsTooLargeGoesToTheErrorTopicCut) {
