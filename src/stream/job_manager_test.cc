@@ -271,6 +271,21 @@ TEST_F(JobManagerTest, ErrorsOfTheFileNameTheirPlace) {
   EXPECT_TRUE(manager_->List().empty());
 }
 
+TEST_F(JobManagerTest, StateHasALimit) {
+  factory_.outside.bounded = false;
+  factory_.outside.end = 200'000;
+  std::string many =
+      std::string("SET 'state.max-size' = '1 MB';\n") + kTables +
+      "INSERT INTO out SELECT n, COUNT(*) FROM TABLE(TUMBLE(TABLE numbers, DESCRIPTOR(ts), INTERVAL '1' DAY)) "
+      "GROUP BY n, window_start, window_end;";
+  auto started = manager_->Start("j.sql", many, {});
+  ASSERT_TRUE(started.ok()) << started.error().ToString();
+  auto info = manager_->Wait("j", 20'000);
+  ASSERT_TRUE(info.ok()) << info.error().ToString();
+  EXPECT_EQ(info->state, JobState::kFailed);
+  EXPECT_NE(info->error.find("state.max-size"), std::string::npos) << info->error;
+}
+
 TEST_F(JobManagerTest, StateOfAnotherQueryIsRefused) {
   factory_.outside.bounded = false;
   factory_.outside.end = 450;

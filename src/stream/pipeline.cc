@@ -204,8 +204,17 @@ Result<Pipeline::Step> Pipeline::Run(int64_t* idle_ms) {
   int64_t now = clock_.MonotonicMs();
   if (now - last_tick_ms_ >= kTickMs) {
     last_tick_ms_ = now;
-    for (auto& op : graph_.operators) TRY(op->OnTick(now));
+    size_t state_bytes = 0;
+    for (auto& op : graph_.operators) {
+      TRY(op->OnTick(now));
+      state_bytes += op->state_bytes();
+    }
     TRY(SendBad());
+    if (state_bytes > static_cast<size_t>(options_.settings.state_bytes_max)) {
+      return Error(ErrorCode::kLimitExceeded, fmt::format("the job's state takes {} MB, the limit is {} MB",
+                                                          state_bytes >> 20, options_.settings.state_bytes_max >> 20))
+          .Remedy("group by fewer keys, use shorter windows, or raise it with SET 'state.max-size'");
+    }
   }
   unflushed_ |= worked;
   if (!options_.settings.exactly_once && unflushed_ && (all_idle || all_ended || now - last_flush_ms_ >= kFlushMs)) {
@@ -308,7 +317,8 @@ Status Pipeline::MarkFinished() {
   last.key_groups = options_.settings.key_groups;
   last.finished = true;
   Publish();
-  return store_.Write(last.epoch, EncodeCheckpoint(last), /*decides=*/true);
+  TRY(store_.Write(last.epoch, EncodeCheckpoint(last), /*decides=*/true));
+  return store_.RemoveBefore(last.epoch);
 }
 
 void Pipeline::Publish() {

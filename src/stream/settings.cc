@@ -60,6 +60,27 @@ Status KeyGroups(const Option& option, JobSettings& out) {
   return {};
 }
 
+/// "512 MB", "4 gb", "1073741824": powers of 1024, as Flink's memory sizes.
+Status StateSize(const Option& option, JobSettings& out) {
+  constexpr const char* kExpected = "a size from 1 MB to 1 TB, e.g. '512 MB' or '4 GB'";
+  const std::string& v = option.value;
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(v.data(), v.data() + v.size(), number);
+  if (error != std::errc() || number < 0 || number > int64_t{1} << 40) return Wrong(option, kExpected);
+  std::string unit(end, v.data() + v.size());
+  std::erase(unit, ' ');
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  int shift;
+  if (unit.empty() || unit == "b" || unit == "bytes") shift = 0;
+  else if (unit == "k" || unit == "kb") shift = 10;
+  else if (unit == "m" || unit == "mb") shift = 20;
+  else if (unit == "g" || unit == "gb") shift = 30;
+  else return Wrong(option, kExpected);
+  if (number > (int64_t{1} << 40) >> shift || number << shift < 1 << 20) return Wrong(option, kExpected);
+  out.state_bytes_max = number << shift;
+  return {};
+}
+
 Status RuntimeMode(const Option& option, JobSettings&) {
   std::string v = option.value;
   std::transform(v.begin(), v.end(), v.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -89,6 +110,7 @@ const std::vector<Setting>& Table() {
       {{"errors.topic", "error_events", "topic for records that do not decode or break a constraint"},
        Text<&JobSettings::errors_topic>},
       {{"pipeline.max-parallelism", "128", "key groups that keyed state is cut into"}, KeyGroups},
+      {{"state.max-size", "4 GB", "a job whose state grows beyond this fails, and the process lives"}, StateSize},
       {{"execution.runtime-mode", "streaming", "streaming is the only mode"}, RuntimeMode},
       {{"parallelism.default", "1", "accepted without effect: one pipeline a job"}, nullptr},
       {{"table.local-time-zone", "UTC", "accepted without effect: times are UTC"}, nullptr},

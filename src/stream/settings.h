@@ -20,6 +20,7 @@ struct JobSettings {
   std::string late_topic;
   std::string errors_topic;
   uint32_t key_groups = 128;
+  int64_t state_bytes_max = int64_t{4} << 30;
 };
 
 struct SettingHelp {

@@ -21,6 +21,9 @@ TEST(Settings, AreRead) {
   EXPECT_FALSE(ReadSettings(With("execution.checkpointing.mode", "AT_LEAST_ONCE"))->exactly_once);
   EXPECT_EQ(ReadSettings(With("pipeline.max-parallelism", "64"))->key_groups, 64u);
   EXPECT_EQ(ReadSettings(With("late.topic", "late"))->late_topic, "late");
+  EXPECT_EQ(ReadSettings(With("state.max-size", "512 MB"))->state_bytes_max, int64_t{512} << 20);
+  EXPECT_EQ(ReadSettings(With("state.max-size", "2g"))->state_bytes_max, int64_t{2} << 30);
+  EXPECT_EQ(ReadSettings(With("state.max-size", "1048576"))->state_bytes_max, 1 << 20);
   EXPECT_TRUE(ReadSettings(With("parallelism.default", "4")).ok());
 }
 
@@ -39,6 +42,9 @@ TEST(Settings, WrongValuesAreErrors) {
                                                                   {"execution.checkpointing.mode", "TWICE"},
                                                                   {"pipeline.max-parallelism", "0"},
                                                                   {"pipeline.max-parallelism", "40000"},
+                                                                  {"state.max-size", "lots"},
+                                                                  {"state.max-size", "1 kb"},
+                                                                  {"state.max-size", "99999999 gb"},
                                                                   {"execution.runtime-mode", "batch"}}) {
     auto read = ReadSettings(With(name, value));
     ASSERT_FALSE(read.ok()) << name;
