@@ -222,4 +222,5 @@ def main():
     print(f"{len(made['cases'])} templates, Jinja2 {jinja2.__version__}")
 
 
-main()
+if __name__ == "__main__":
+    main()
