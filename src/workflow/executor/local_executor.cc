@@ -203,24 +203,21 @@ class LocalExecutor final : public Executor {
   }
 
   void Prepare(const std::shared_ptr<Work>& work) {
-    Status opened = Open(*work);
-    if (!opened.ok()) {
-      if (work->log) work->log->Error(opened.error().ToString());
-      return Finish(work, Outcome::Fail(opened.error().ToString()));
-    }
-    Result<std::optional<ProcessSpec>> spec = work->op->Process(*work->context);
-    if (!spec.ok()) {
-      work->log->Error(spec.error().ToString());
-      return Finish(work, Outcome::Fail(spec.error().ToString()));
-    }
+    std::optional<ProcessSpec> spec;
+    Outcome made = Guarded([&]() -> Outcome {
+      Status opened = Open(*work);
+      if (!opened.ok()) return Outcome::Fail(opened.error().ToString());
+      Result<std::optional<ProcessSpec>> wanted = work->op->Process(*work->context);
+      if (!wanted.ok()) return Outcome::Fail(wanted.error().ToString());
+      spec = std::move(*wanted);
+      return Outcome::Success();
+    });
+    if (made.kind != Outcome::Kind::kSuccess) return Finish(work, std::move(made));
     Spawned spawned;
-    if (*spec) {
+    if (spec) {
       unlink(work->exit_path.c_str());
-      Result<Spawned> process = Spawn(*work, **spec);
-      if (!process.ok()) {
-        work->log->Error(process.error().ToString());
-        return Finish(work, Outcome::Fail(process.error().ToString()));
-      }
+      Result<Spawned> process = Spawn(*work, *spec);
+      if (!process.ok()) return Finish(work, Outcome::Fail(process.error().ToString()));
       spawned = *process;
     }
     bool killed;
@@ -281,22 +278,31 @@ class LocalExecutor final : public Executor {
     epoll_ctl(epoll_, EPOLL_CTL_ADD, work->process.pidfd, &event);
   }
 
+  /// A library that throws where it should not must end a task, not the platform.
+  template <typename Function>
+  static Outcome Guarded(Function work) {
+    try {
+      return work();
+    } catch (const std::exception& e) { return Outcome::Fail(fmt::format("the operator threw: {}", e.what())); }
+  }
+
   Outcome RunHere(Work& work) {
-    const OperatorSpec* spec = FindOperator(work.task().operator_name);
-    Result<Outcome> outcome = spec->sensor ? RunSensor(*work.op, *work.context) : work.op->Execute(*work.context);
-    if (!outcome.ok()) {
-      work.log->Error(outcome.error().ToString());
-      return Outcome::Fail(outcome.error().ToString());
-    }
-    return std::move(*outcome);
+    return Guarded([&]() -> Outcome {
+      const OperatorSpec* spec = FindOperator(work.task().operator_name);
+      Result<Outcome> outcome = spec->sensor ? RunSensor(*work.op, *work.context) : work.op->Execute(*work.context);
+      if (!outcome.ok()) return Outcome::Fail(outcome.error().ToString());
+      return std::move(*outcome);
+    });
   }
 
   Outcome ProcessOutcome(Work& work, int code) {
-    if (!work.context) {  // adopted: the operator is needed for its idea of the exit status and of the output
-      Status opened = Open(work);
-      if (!opened.ok()) return code == 0 ? Outcome::Success() : Outcome::Fail(fmt::format("exit status {}", code));
-    }
-    return work.op->ProcessEnded(*work.context, code);
+    return Guarded([&]() -> Outcome {
+      if (!work.context) {  // adopted: the operator is needed for its idea of the exit status and of the output
+        Status opened = Open(work);
+        if (!opened.ok()) return code == 0 ? Outcome::Success() : Outcome::Fail(fmt::format("exit status {}", code));
+      }
+      return work.op->ProcessEnded(*work.context, code);
+    });
   }
 
   Outcome AdoptedEnd(Work& work) {

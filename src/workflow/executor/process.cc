@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -60,7 +61,8 @@ Result<Spawned> SpawnProcess(const SpawnRequest& request) {
   const bool led = !request.exit_path.empty();
   if (led) {
     arguments = {"/bin/sh", "-c", kLeader, request.exit_path};
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0) return IoError("pipe", errno);
+    // A socket, as a write to a pipe whose reader died would be a signal to us.
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipe_fds) != 0) return IoError("socketpair", errno);
   }
   arguments.push_back(Located(request.arguments[0], request.environment));
   arguments.insert(arguments.end(), request.arguments.begin() + 1, request.arguments.end());
@@ -110,7 +112,7 @@ Result<Spawned> SpawnProcess(const SpawnRequest& request) {
 }
 
 void SignalGo(int go_fd) {
-  [[maybe_unused]] ssize_t n = write(go_fd, "go\n", 3);
+  [[maybe_unused]] ssize_t n = send(go_fd, "go\n", 3, MSG_NOSIGNAL);
   close(go_fd);
 }
 

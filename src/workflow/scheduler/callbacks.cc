@@ -156,7 +156,12 @@ void RunCallbacks(TaskEnvironment& environment, const CallbackRequest& request) 
   const std::vector<Callback>* callbacks = ListOf(*request.dag, task, request.row.event);
   if (callbacks == nullptr) return;
   for (const Callback& callback : *callbacks) {
-    Status done = RunOne(environment, request, callback);
+    Status done;
+    try {
+      done = RunOne(environment, request, callback);
+    } catch (const std::exception& e) {  // of a library: not worth the platform
+      done = Internal(e.what());
+    }
     if (!done.ok())
       LogError("scheduler", fmt::format("{}.{} {} of {}: callback {}: {}", request.row.dag_id, request.row.task_id,
                                         request.row.event, request.row.run_id, callback.kind, done.error().ToString()));

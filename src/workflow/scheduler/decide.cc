@@ -77,7 +77,7 @@ void Engine::FailRunByTimeout(RunEntry& run) {
 
 void Engine::PlanNext(DagEntry& entry) {
   entry.next.reset();
-  if (entry.dag->timetable == nullptr) return;
+  if (entry.dag->timetable == nullptr || entry.gone) return;
   Restriction restriction{entry.dag->start_date_ms, entry.dag->end_date_ms, entry.dag->catchup};
   entry.next = entry.dag->timetable->Next(entry.last, restriction, clock_.NowMs());
 }

@@ -187,9 +187,11 @@ Status Engine::Commit() {
   for (const auto& key : std::exchange(ended_, {})) {
     auto it = runs_.find(key);
     if (it == runs_.end() || !Finished(it->second->row.state)) continue;  // cleared meanwhile
-    dags_[key.first].runs.erase({it->second->number, it->second.get()});
+    DagEntry& dag = dags_[key.first];
+    dag.runs.erase({it->second->number, it->second.get()});
     if (it->second->to_visit) std::erase(visit_, it->second.get());
     runs_.erase(it);
+    if (dag.gone && dag.runs.empty()) dags_.erase(key.first);
   }
   for (const auto& [ticket, reason] : kill) executor_.Kill(ticket, reason);
   for (int64_t ticket : go) executor_.Go(ticket);

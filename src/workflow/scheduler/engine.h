@@ -103,6 +103,7 @@ class Engine {
   struct DagEntry {
     std::shared_ptr<const Dag> dag;
     bool paused = false;
+    bool gone = false;                 // its file is; what runs goes on, nothing new begins
     std::optional<DataInterval> last;  // of the last run by schedule
     std::optional<PlannedRun> next;
     std::set<std::pair<int64_t, RunEntry*>> runs;  // unfinished, by number

@@ -372,6 +372,22 @@ TEST(Engine, FileThatGainsAndLosesTasks) {
   EXPECT_EQ(b.RunState(), "success");
 }
 
+TEST(Engine, FileThatGoesAwayWhileItRuns) {
+  EngineBench b("schedule: '@continuous'\nstart_date: 2024-01-01\ntasks: [{task_id: a, operator: branch}]",
+                1'704'067'300'000, {}, true);
+  b.executor.script = [](const TaskRequest&) { return std::optional<Outcome>(); };
+  EngineBench::Must(b.engine->SetPaused("d", false));
+  b.Settle();
+  ASSERT_EQ(b.store->Runs("d", 100)->size(), 1u);
+  EngineBench::Must(b.engine->SetDags({}));
+  EXPECT_EQ(b.engine->Trigger("d", "{}", "", std::nullopt, "manual").error().code(), ErrorCode::kNotFound);
+  b.executor.End(b.executor.held.begin()->first, Outcome::Success());
+  b.Settle();
+  b.Advance(60'000);
+  EXPECT_EQ(b.store->Runs("d", 100)->size(), 1u);
+  EXPECT_EQ(b.store->Runs("d", 100)->at(0).state, RunState::kSuccess);
+}
+
 TEST(Engine, BadTriggers) {
   EngineBench b("tasks: [{task_id: a, operator: empty}]");
   EXPECT_EQ(b.engine->Trigger("nope", "{}", "", std::nullopt, "manual").error().code(), ErrorCode::kNotFound);

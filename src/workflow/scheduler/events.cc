@@ -177,7 +177,7 @@ void Engine::Detach(RunEntry& run, int task, const std::string& reason) {
 Result<RunRow> Engine::Trigger(const std::string& dag_id, const std::string& conf_json, std::string run_id,
                                std::optional<int64_t> logical_date_ms, const std::string& run_type) {
   auto it = dags_.find(dag_id);
-  if (it == dags_.end())
+  if (it == dags_.end() || it->second.gone)
     return Error(ErrorCode::kNotFound, fmt::format("no DAG '{}'", dag_id)).Remedy("see: tailrace dag list");
   DagEntry& entry = it->second;
   RunRow row;
@@ -408,14 +408,16 @@ Status Engine::SetDags(std::map<std::string, Loaded> dags) {
     } else if (it->second.runs.empty()) {
       it = dags_.erase(it);
     } else {  // its runs go on with the version they have; no new ones
-      it->second.next.reset();
+      it->second.gone = true;
       it->second.paused = false;
+      it->second.next.reset();
       ++it;
     }
   }
   for (auto& [id, loaded] : dags) {
     DagEntry& entry = dags_[id];
-    bool is_new = entry.dag == nullptr;
+    bool is_new = entry.dag == nullptr || entry.gone;
+    entry.gone = false;
     entry.paused = loaded.paused;
     if (!is_new && entry.dag->version == loaded.dag->version && entry.dag->file == loaded.dag->file && entry.next)
       continue;
