@@ -84,7 +84,11 @@ int main(int argc, char** argv) {
   app::AddAllCommands(root, invocation);
   try {
     root.parse(argc, argv);
-  } catch (const CLI::ParseError& e) { return root.exit(e) == 0 ? 0 : 2; }
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return root.exit(e);  // --help, --version
+    if (!ExplainNames(root, argc, argv)) root.exit(e);
+    return 2;
+  }
   app::StopSignal::Install();
   try {
     auto status = invocation.run();
