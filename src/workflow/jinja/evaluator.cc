@@ -14,9 +14,9 @@ Error Placed(Place place, Error error) { return Error(error.code(), ErrorAt(plac
 /// `loop` inside a for.
 class LoopObject final : public Object {
  public:
-  LoopObject(const List& items, size_t index) : items_(items), index_(index) {}
+  LoopObject(std::shared_ptr<const List> items, size_t index) : items_(std::move(items)), index_(index) {}
   Result<Value> Attribute(const std::string& name) const override {
-    const int64_t i = static_cast<int64_t>(index_), n = static_cast<int64_t>(items_.size());
+    const int64_t i = static_cast<int64_t>(index_), n = static_cast<int64_t>(items_->size());
     if (name == "index") return Value(i + 1);
     if (name == "index0") return Value(i);
     if (name == "revindex") return Value(n - i);
@@ -24,8 +24,8 @@ class LoopObject final : public Object {
     if (name == "first") return Value(i == 0);
     if (name == "last") return Value(i + 1 == n);
     if (name == "length") return Value(n);
-    if (name == "previtem") return i > 0 ? items_[index_ - 1] : Value::Undefined("there is no previous item");
-    if (name == "nextitem") return i + 1 < n ? items_[index_ + 1] : Value::Undefined("there is no next item");
+    if (name == "previtem") return i > 0 ? (*items_)[index_ - 1] : Value::Undefined("there is no previous item");
+    if (name == "nextitem") return i + 1 < n ? (*items_)[index_ + 1] : Value::Undefined("there is no next item");
     if (name == "depth") return Value(1);
     return NotFound(name);
   }
@@ -36,7 +36,7 @@ class LoopObject final : public Object {
   std::string Text() const override { return "<LoopContext>"; }
 
  private:
-  const List items_;
+  const std::shared_ptr<const List> items_;
   size_t index_;
 };
 
@@ -156,12 +156,14 @@ Status Evaluator::For(const Node& node, std::string* out) {
     items = std::move(kept);
   }
   if (items.empty()) return Run(node.bodies[1], out);
-  for (size_t i = 0; i < items.size(); ++i) {
+  const auto shared = std::make_shared<const List>(std::move(items));
+  for (size_t i = 0; i < shared->size(); ++i) {
     TRY(Step(node.place));
     frames_.emplace_back();
-    Status done = Assign(node.targets, items[i], node.place);
+    Status done = Assign(node.targets, (*shared)[i], node.place);
     if (done.ok()) {
-      frames_.back().emplace_back("loop", Value(std::shared_ptr<const Object>(std::make_shared<LoopObject>(items, i))));
+      frames_.back().emplace_back("loop",
+                                  Value(std::shared_ptr<const Object>(std::make_shared<LoopObject>(shared, i))));
       done = Run(node.bodies[0], out);
     }
     frames_.pop_back();
