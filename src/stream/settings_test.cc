@@ -1,6 +1,7 @@
 #include "stream/settings.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -54,8 +55,11 @@ TEST(Settings, WrongValuesAreErrors) {
 }
 
 TEST(Settings, EachIsInTheManual) {
-  std::string path = __FILE__;
-  path = path.substr(0, path.rfind("src/stream/")) + "docs/stream-settings.md";
+  char program[4096];
+  ssize_t length = readlink("/proc/self/exe", program, sizeof program);  // in the build directory, beside docs/
+  ASSERT_GT(length, 0);
+  std::string path(program, static_cast<size_t>(length));
+  path = path.substr(0, path.rfind('/')) + "/../docs/stream-settings.md";
   FILE* file = fopen(path.c_str(), "r");
   ASSERT_NE(file, nullptr) << path;
   std::string page(64 << 10, '\0');
