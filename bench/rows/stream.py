@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -56,9 +57,17 @@ def run_flink(flink, name, bootstrap, directory):
     file = Path(directory) / "flink.sql"
     file.write_text("SET 'execution.checkpointing.interval' = '1s';\nSET 'parallelism.default' = '1';\n" + script(name, bootstrap, "flink"))
     before = {p: cpu_seconds(p) for p in flink.pids()}
-    job = re.search(r"job (\w+)", flink.call("sql", str(file))).group(1)
+    printed = flink.call("sql", str(file))
+    job = re.search(r"^job ([0-9a-f]{32})$", printed, re.M).group(1)
+    deadline = time.monotonic() + 300
     while True:
-        state = json.load(urllib.request.urlopen(f"{flink.vars['FLINK_REST']}/jobs/{job}"))
+        try:
+            state = json.load(urllib.request.urlopen(f"{flink.vars['FLINK_REST']}/jobs/{job}"))
+        except urllib.error.HTTPError as error:  # not known there yet
+            if error.code != 404 or time.monotonic() > deadline:
+                raise SystemExit(f"Flink does not know job {job}: {printed[-500:]}")
+            time.sleep(0.2)
+            continue
         if state["state"] in ("FINISHED", "FAILED"):
             break
         time.sleep(0.2)
