@@ -131,7 +131,8 @@ void StreamMetrics(MetricsText& m, const std::vector<stream::JobInfo>& jobs) {
   m.Family("tailrace_stream_watermark_seconds", "gauge",
            "Event time up to which the job has seen everything, since the epoch.");
   for (const Job& job : jobs)
-    if (job.watermark_ms != INT64_MIN) m.Sample(D(job.watermark_ms) / 1000, {{"job", job.name}});
+    if (job.watermark_ms != INT64_MIN && job.state == stream::JobState::kRunning)
+      m.Sample(D(job.watermark_ms) / 1000, {{"job", job.name}});
   m.Family("tailrace_stream_latency_seconds", "gauge",
            "From a record's timestamp to the commit of its result, over the last minute.");
   for (const Job& job : jobs) {

@@ -8,6 +8,8 @@
 namespace tailrace::api {
 namespace {
 
+constexpr int64_t kWatermarkMsMax = 253'402'300'800'000;  // the year 10000
+
 /// -1 and INT64_MIN stand for "not known".
 std::optional<int64_t> Known(int64_t value) { return value < 0 ? std::nullopt : std::optional<int64_t>(value); }
 
@@ -25,8 +27,10 @@ void Write(http::JsonWriter& json, const stream::JobInfo& job) {
   const bool running = job.state == stream::JobState::kRunning;
   json.Field("records_in_per_second", running ? job.records_in_per_second : 0.0)
       .Field("rows_out_per_second", running ? job.rows_out_per_second : 0.0);
-  json.Field("lag", Known(job.lag));
-  json.Field("watermark_ms", job.watermark_ms == INT64_MIN ? std::nullopt : std::optional<int64_t>(job.watermark_ms));
+  json.Field("lag", running ? Known(job.lag) : std::nullopt);
+  // A bounded job ends with a watermark behind all time.
+  const bool has_watermark = job.watermark_ms != INT64_MIN && job.watermark_ms < kWatermarkMsMax;
+  json.Field("watermark_ms", has_watermark ? std::optional<int64_t>(job.watermark_ms) : std::nullopt);
   json.Field("epoch", job.epoch).Field("last_checkpoint_ms", job.last_checkpoint_ms);
   json.Field("checkpoint_duration_ms", job.checkpoint_duration_ms).Field("state_bytes", job.state_bytes);
   json.Key("latency")

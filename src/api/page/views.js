@@ -63,8 +63,9 @@ function errorsTable(s) {
 
 function overview(s) {
   const h = s.broker.history;
-  const lag = s.streams.reduce((sum, j) => sum + Math.max(0, j.lag ?? 0), 0);
-  const p99 = Math.max(-1, ...s.streams.map((j) => j.latency.p99_us ?? -1));
+  const running = s.streams.filter((j) => j.state === "RUNNING");
+  const lag = running.reduce((sum, j) => sum + Math.max(0, j.lag ?? 0), 0);
+  const p99 = Math.max(-1, ...running.map((j) => j.latency.p99_us ?? -1));
   return alertsBlock(s) +
     `<div class="figures">` +
     (s.broker.embedded ? figure("Records in", rate(s.broker.messages_in_per_second ?? 0), "/s", h.messages_in) : "") +

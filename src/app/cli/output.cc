@@ -1,6 +1,7 @@
 #include "app/cli/output.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -160,13 +161,42 @@ void TextTable::Row(std::vector<std::string> cells) {
   cells.resize(headers_.size());
   rows_.push_back(std::move(cells));
 }
-std::string TextTable::ToString() const {
+std::string CutText(const std::string& text, size_t columns) {
+  if (TextWidth(text) <= columns) return text;
+  size_t end = 0, seen = 0;
+  while (end < text.size() && seen + 1 < columns) {
+    ++end;
+    while (end < text.size() && (text[end] & 0xC0) == 0x80) ++end;
+    ++seen;
+  }
+  return text.substr(0, end) + "…";
+}
+
+size_t TerminalWidth() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
+}
+
+std::string TextTable::ToString(size_t width) const {
+  constexpr size_t kCellLeast = 8;
   std::vector<size_t> widths;
   for (const std::string& header : headers_) widths.push_back(TextWidth(header));
   for (const auto& row : rows_)
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], TextWidth(row[i]));
+  auto total = [&] {
+    size_t sum = 0;
+    for (size_t w : widths) sum += w + 2;
+    return sum;
+  };
+  while (width > 0 && total() > width + 2) {
+    auto widest = std::max_element(widths.begin(), widths.end());
+    if (widest == widths.end() || *widest <= kCellLeast) break;
+    --*widest;
+  }
   std::string out;
-  auto line = [&](const std::vector<std::string>& cells) {
+  auto line = [&](const std::vector<std::string>& whole) {
+    std::vector<std::string> cells = whole;
+    for (size_t i = 0; i < cells.size(); ++i) cells[i] = CutText(cells[i], widths[i]);
     std::string text;
     for (size_t i = 0; i < cells.size(); ++i) {
       const std::string space(widths[i] - TextWidth(cells[i]), ' ');

@@ -30,7 +30,8 @@ class TextTable {
   explicit TextTable(std::vector<std::string> headers, std::vector<bool> right = {});
   void Row(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
-  std::string ToString() const;
+  /// `width` > 0: long cells are cut until a line fits.
+  std::string ToString(size_t width = 0) const;
 
  private:
   std::vector<std::string> headers_;
@@ -44,6 +45,11 @@ std::string FormatMs(double ms);           // "230 ms", "1.2 s", "3 min 20 s"
 std::string FormatTime(int64_t epoch_ms);  // "2024-01-15 10:30:00", UTC
 /// Printed columns of UTF-8 text, a code point each.
 size_t TextWidth(std::string_view text);
+
+/// Cut to `columns` with "…" at the end where something is missing.
+std::string CutText(const std::string& text, size_t columns);
+/// Of stdout; 100 where it is no terminal.
+size_t TerminalWidth();
 
 /// stdout is a terminal that understands colours and NO_COLOR is not set.
 bool ColoursWanted();

@@ -1,8 +1,6 @@
 #include "app/cli/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -27,11 +25,6 @@ constexpr const char* kBold = "\033[1m";
 constexpr const char* kDim = "\033[90m";
 constexpr const char* kRed = "\033[31m";
 constexpr const char* kReset = "\033[0m";
-
-size_t TerminalWidth() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
-}
 
 /// Cut to `width` printed columns; colour sequences take none.
 std::string Cut(const std::string& line, size_t width) {
@@ -72,6 +65,7 @@ std::vector<std::string> Progress::Lines() {
     in += job.records_in;
     out += job.rows_out;
     bad += job.bad_records;
+    if (job.state != stream::JobState::kRunning) continue;
     if (job.lag >= 0) lag = std::max<int64_t>(lag, 0) + job.lag;
     p99 = std::max(p99, job.latency.p99_us);
   }
@@ -112,9 +106,20 @@ std::vector<std::string> Progress::Lines() {
     lines.emplace_back();
     if (auto runs = platform_.scheduler()->Runs("", static_cast<int>(kRunsShown)); runs.ok())
       for (auto run = runs->rbegin(); run != runs->rend(); ++run) {
-        std::string line = fmt::format("{:<20} {:<8} ", run->dag_id, run->state);
+        const std::string begin = fmt::format("{:<20} {:<8} ", run->dag_id, run->state);
+        std::string line = begin;
+        size_t columns = TextWidth(begin);
         if (auto tasks = platform_.scheduler()->Tasks(run->dag_id, run->run_id); tasks.ok())
-          for (const auto& task : *tasks) line += " " + TaskMark(task.state, true) + " " + task.task_id;
+          for (const auto& task : *tasks) {
+            const size_t width = 3 + TextWidth(task.task_id);
+            if (columns + width > TerminalWidth() && columns > TextWidth(begin)) {
+              lines.push_back(line);
+              line = std::string(TextWidth(begin), ' ');
+              columns = line.size();
+            }
+            line += " " + TaskMark(task.state, true) + " " + task.task_id;
+            columns += width;
+          }
         lines.push_back(line);
       }
   }

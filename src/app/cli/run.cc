@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -66,16 +65,11 @@ void ShowRows(const Platform& platform, const config::ShowConfig& show) {
       std::string text = value.value_or("NULL");
       for (char& c : text)
         if (c == '\n') c = ' ';
-      if (TextWidth(text) > 60) {
-        size_t end = 57;
-        while ((text[end] & 0xC0) == 0x80) --end;  // not inside of a character
-        text = text.substr(0, end) + "…";
-      }
-      cells.push_back(std::move(text));
+      cells.push_back(CutText(text, 60));
     }
     table.Row(std::move(cells));
   }
-  std::fputs(table.ToString().c_str(), stdout);
+  std::fputs(table.ToString(isatty(STDOUT_FILENO) ? TerminalWidth() : 0).c_str(), stdout);
 }
 
 /// Whether all that was triggered has ended, and whether it succeeded.
