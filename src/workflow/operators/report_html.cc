@@ -29,7 +29,7 @@ main{max-width:960px;margin:0 auto;padding:40px 24px 64px}h1{font-size:28px;marg
 .numbers{display:flex;flex-wrap:wrap;gap:16px}.number{flex:1 1 150px;border:1px solid var(--line);border-radius:8px;padding:12px 16px}
 .number b{display:block;font-size:26px;font-variant-numeric:tabular-nums}.number span{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;padding:7px 12px;border-bottom:1px solid var(--line);white-space:nowrap}
-th{background:var(--head);font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}td.null{color:var(--soft)}tr:last-child td{border-bottom:0}
+th{background:var(--head);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.null{color:var(--soft)}tr:last-child td{border-bottom:0}
 svg{width:100%;height:auto;display:block}.grid{stroke:var(--line)}.tick{fill:var(--soft);font-size:12px}.line{fill:none;stroke-width:2.2;stroke-linejoin:round}
 .legend{margin:8px 0 0;color:var(--soft);font-size:13px}.legend span{margin-right:18px}.legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .none{color:var(--soft)}footer{color:var(--soft);font-size:13px;margin-top:28px}
@@ -38,7 +38,9 @@ svg{width:100%;height:auto;display:block}.grid{stroke:var(--line)}.tick{fill:var
 std::string Table(const connectors::QueryResult& result) {
   if (result.rows.empty()) return "<p class=\"none\">no rows</p>";
   std::string html = "<div class=\"scroll\"><table><tr>";
-  for (const data::Field& column : result.columns) html += "<th>" + EscapeHtml(column.name) + "</th>";
+  for (size_t c = 0; c < result.columns.size(); ++c)
+    html += fmt::format("<th{}>{}</th>", Cell(result, 0, c).is_number() ? " class=\"n\"" : "",
+                        EscapeHtml(result.columns[c].name));
   html += "</tr>";
   for (size_t r = 0; r < result.rows.size(); ++r) {
     html += "<tr>";

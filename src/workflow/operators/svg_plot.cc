@@ -26,6 +26,19 @@ std::string Short(double v) {
   return fmt::format("{:.4g}", v);
 }
 
+/// Times of one day lose their date, and whole seconds their ".000".
+std::vector<std::string> ShortLabels(std::vector<std::string> labels) {
+  auto all = [&](auto holds) { return labels.size() > 1 && std::all_of(labels.begin(), labels.end(), holds); };
+  const std::string day = labels[0].substr(0, 11);
+  if (all([&](const std::string& l) {
+        return l.size() > 15 && l[4] == '-' && l[7] == '-' && l[13] == ':' && l.starts_with(day);
+      }))
+    for (std::string& l : labels) l.erase(0, 11);
+  if (all([](const std::string& l) { return l.ends_with(".000") && l.find(':') != std::string::npos; }))
+    for (std::string& l : labels) l.resize(l.size() - 4);
+  return labels;
+}
+
 }  // namespace
 
 std::string EscapeHtml(const std::string& text) {
@@ -71,12 +84,13 @@ std::string RenderPlot(PlotKind kind, const PlotData& data) {
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kLeft - 8, y + 4,
                        Short(std::fabs(v) < step / 1e6 ? 0 : v));
   }
+  const std::vector<std::string> labels = ShortLabels(data.labels);
   size_t longest = 1;
-  for (const std::string& label : data.labels) longest = std::max(longest, std::min<size_t>(label.size(), 20));
+  for (const std::string& label : labels) longest = std::max(longest, std::min<size_t>(label.size(), 20));
   const size_t fit = std::max<size_t>(1, static_cast<size_t>(inner_w / (static_cast<double>(longest) * 7 + 14)));
   const size_t every = (n + fit - 1) / fit;
   for (size_t i = 0; i < n; i += every) {
-    std::string label = data.labels[i].size() > 20 ? data.labels[i].substr(0, 19) + "…" : data.labels[i];
+    std::string label = labels[i].size() > 20 ? labels[i].substr(0, 19) + "…" : labels[i];
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", x_of(i),
                        kHeight - kBottom + 20, EscapeHtml(label));
   }

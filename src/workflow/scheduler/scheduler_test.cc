@@ -123,12 +123,12 @@ TEST_F(SchedulerTest, NewAndBrokenFilesAreSeenAtOnce) {
   Start();
   ASSERT_EQ(scheduler_->Dags().size(), 1u);
   Dag("second", "tasks: [{task_id: a, operator: empty}]\n");
-  for (int i = 0; i < 100 && scheduler_->Dags().size() < 2; ++i)
+  for (int i = 0; i < 500 && scheduler_->Dags().size() < 2; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(RunToEnd("second").state, "success");
   Dag("second", "tasks: [{task_id: a, operatr: empty}]\n");
   std::string error;
-  for (int i = 0; i < 100 && error.empty(); ++i) {
+  for (int i = 0; i < 500 && error.empty(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     for (const DagSummary& d : scheduler_->Dags())
       if (d.dag_id == "second") error = d.error;
