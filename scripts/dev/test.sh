@@ -18,13 +18,19 @@ passed=0 failed=0
 out=build/test-output
 mkdir -p "$out"
 
-# count LOG STATUS NAME: adds the numbers of a pytest or GoogleTest log.
+# count LOG STATUS NAME: adds the numbers of GoogleTest's or pytest's closing lines.
+number() { grep -oE "$1" | tail -n 1 | grep -oE '[0-9]+' | tail -n 1; }
 count() {
-  local log=$1 status=$2 name=$3 p f
-  p=$(grep -oE '\b[0-9]+ passed\b|\[  PASSED  \] [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
-  f=$(grep -oE '\b[0-9]+ failed\b|[0-9]+ FAILED TEST' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
-  local e; e=$(grep -oE '\b[0-9]+ errors?\b in|, [0-9]+ errors?\b' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
-  f=$((f + e))
+  local log=$1 status=$2 name=$3 p f e
+  if grep -qa '^\[==========\]' "$log"; then
+    p=$(grep -a '^\[  PASSED  \]' "$log" | number '[0-9]+ test')
+    f=$(grep -aE '^ *[0-9]+ FAILED TEST' "$log" | number '[0-9]+ FAILED')
+  else
+    p=$(grep -aE ' in [0-9.]+s' "$log" | number '[0-9]+ passed')
+    f=$(grep -aE ' in [0-9.]+s' "$log" | number '[0-9]+ failed')
+    e=$(grep -aE ' in [0-9.]+s' "$log" | number '[0-9]+ error')
+  fi
+  p=${p:-0} f=$((${f:-0} + ${e:-0}))
   # A crash, or a program that ran nothing, is a failure too.
   if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
   if [ "$status" = 0 ] && [ "$p" = 0 ]; then f=1; echo "$name: no test ran"; fi
