@@ -36,6 +36,8 @@ count() {
   if [ "$status" = 0 ] && [ "$p" = 0 ]; then f=1; echo "$name: no test ran"; fi
   passed=$((passed + p)); failed=$((failed + f))
   printf '%-22s %4d passed  %3d failed\n' "$name" "$p" "$f"
+  # What did not run is said aloud, never counted as passed.
+  grep -aE '^\[  SKIPPED \] [A-Za-z].*[a-zA-Z0-9]$|, [0-9]+ skipped' "$log" | sort -u | sed 's/^/  not run: /' | head -n 12
   if [ "$f" != 0 ]; then grep -E '\[  FAILED  \]|^FAILED|^ERROR|error:|Failure$|SUMMARY|^E  ' "$log" | head -n 40; fi
 }
 
