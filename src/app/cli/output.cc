@@ -90,7 +90,7 @@ void Yaml(const Json& value, int indent, std::string* out) {
       if (v.is_object() && !v.empty()) {
         std::string inner;
         Yaml(v, indent + 2, &inner);
-        inner.replace(static_cast<size_t>(indent), 1, "-");
+        inner[static_cast<size_t>(indent)] = '-';
         *out += inner;
       } else {
         *out += pad + "-";

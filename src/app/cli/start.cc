@@ -4,15 +4,16 @@
 
 #include <chrono>
 #include <cstdio>
-#include <ctime>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "app/platform.h"
 #include "base/logging.h"
 
 namespace tailrace::app {
+namespace {
+// Not the kernel's start time of the process: a shell that exec'ed us may be minutes old.
+const std::chrono::steady_clock::time_point process_start = std::chrono::steady_clock::now();
+}  // namespace
 
 Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir,
                                                                             const SettingFlags& flags) {
@@ -52,20 +53,7 @@ void StopWithin(Platform& platform, int64_t deadline_ms) {
 }
 
 int64_t MsSinceProcessStart() {
-  // Field 22 of /proc/self/stat, in clock ticks since boot; the fields after the command begin with the 3rd.
-  std::ifstream stat("/proc/self/stat");
-  std::string line;
-  std::getline(stat, line);
-  const size_t close = line.rfind(')');
-  if (close == std::string::npos) return 0;
-  std::istringstream rest(line.substr(close + 1));
-  std::string field;
-  for (int n = 3; n <= 22; ++n) rest >> field;
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  return static_cast<int64_t>(static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / 1e6 -
-                              std::stod(field) / ticks * 1000);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - process_start).count();
 }
 
 }  // namespace tailrace::app

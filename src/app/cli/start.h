@@ -23,7 +23,7 @@ Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(cons
 /// waits for a query): by then jobs and broker have closed, and files survive a sudden end anyway.
 void StopWithin(Platform& platform, int64_t deadline_ms);
 
-/// Since the kernel started this process.
+/// Since this program began (its libraries were loaded just before).
 int64_t MsSinceProcessStart();
 
 }  // namespace tailrace::app

@@ -23,12 +23,14 @@ class Bash final : public Operator {
 
   Outcome ProcessEnded(TaskContext& context, int code) override {
     context.log.Info(fmt::format("Command exited with return code {}", code));
-    Result<List> given = context.Values("skip_on_exit_code");
-    List skip_codes;
-    if (given.ok()) skip_codes = std::move(given).value();
-    if (skip_codes.empty()) skip_codes.push_back(99);
-    for (const Value& skip : skip_codes)
-      if (PythonStr(skip) == std::to_string(code)) return Outcome::Skip(fmt::format("exit status {}", code));
+    const Result<List> given = context.Values("skip_on_exit_code");
+    bool skip = false;
+    if (given.ok() && !given.value().empty()) {
+      for (const Value& listed : given.value()) skip |= PythonStr(listed) == std::to_string(code);
+    } else {
+      skip = code == 99;
+    }
+    if (skip) return Outcome::Skip(fmt::format("exit status {}", code));
     if (code != 0) return Operator::ProcessEnded(context, code);
     if (!context.task.do_xcom_push) return Outcome::Success();
     return Outcome::Success().Return(LastOutputLine(context.log_path));
