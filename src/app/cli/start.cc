@@ -12,7 +12,7 @@
 namespace tailrace::app {
 namespace {
 // Not the kernel's start time of the process: a shell that exec'ed us may be minutes old.
-const std::chrono::steady_clock::time_point process_start = std::chrono::steady_clock::now();
+const std::chrono::steady_clock::time_point kProcessStart = std::chrono::steady_clock::now();
 }  // namespace
 
 Result<std::pair<config::Settings, std::optional<config::Project>>> Prepare(const std::string& dir,
@@ -53,7 +53,7 @@ void StopWithin(Platform& platform, int64_t deadline_ms) {
 }
 
 int64_t MsSinceProcessStart() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - process_start).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - kProcessStart).count();
 }
 
 }  // namespace tailrace::app
