@@ -94,6 +94,13 @@ def check_includes(closed):
     return used
 
 
+def check_arrows(direct, used):
+    for module in direct:
+        for name in direct[module]:
+            if name not in used.get(module, set()):
+                finding(SRC / module / "CMakeLists.txt", 1, f"{module} declares {name} but includes nothing of it: remove it from DEPS")
+
+
 def check_sizes():
     for file in tracked(".h", ".cc", ".py", ".js", ".ts"):
         count = file.read_text(errors="replace").count("\n")
@@ -147,11 +154,9 @@ def graph(direct, used):
         return sum(f.read_text(errors="replace").count("\n") for f in (SRC / module).rglob("*")
                    if f.suffix in (".h", ".cc", ".msg") and f.name.endswith("_test.cc") == tests)
 
-    print(f"{'module':<11} {'lines':>6} {'tests':>6}  includes (declared but not used in brackets)")
+    print(f"{'module':<11} {'lines':>6} {'tests':>6}  includes")
     for module in direct:
-        uses = used.get(module, set())
-        names = [d if d in uses else f"({d})" for d in direct[module]]
-        names += sorted(u for u in uses if u not in direct[module])
+        names = direct[module] + sorted(used.get(module, set()) - set(direct[module]))
         print(f"{module:<11} {lines(module, False):>6} {lines(module, True):>6}  {' '.join(names)}")
 
 
@@ -161,6 +166,7 @@ def main():
     if "--graph" in sys.argv:
         graph(direct, used)
         return 0
+    check_arrows(direct, used)
     check_sizes()
     check_words()
     check_registrations()
