@@ -53,7 +53,8 @@ void StopWithin(Platform& platform, int64_t deadline_ms) {
 }
 
 int64_t MsSinceProcessStart() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - kProcessStart).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - kProcessStart)
+      .count();
 }
 
 }  // namespace tailrace::app
