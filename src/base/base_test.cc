@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/patient_clock.h"
 #include "base/random.h"
 #include "base/result.h"
 
@@ -47,6 +48,30 @@ Result<int> Half(int n) {
   if (n % 2) return InvalidArgument("odd");
   return n / 2;
 }
+TEST(PatientClock, BelievesALeapForwardOnlyAfterItStood) {
+  constexpr int64_t kDayMs = 86'400'000;
+  ManualClock wall;
+  PatientClock patient(wall, 60'000);
+  const int64_t start = wall.NowMs();
+  wall.Advance(5'000);
+  wall.JumpWall(2'000);  // NTP's small steps are no leap
+  EXPECT_EQ(patient.NowMs(), start + 7'000);
+  wall.JumpWall(30 * kDayMs);
+  EXPECT_EQ(patient.NowMs(), start + 7'000);
+  wall.Advance(59'000);
+  EXPECT_EQ(patient.NowMs(), start + 66'000);
+  wall.JumpWall(-30 * kDayMs);  // set right in time: nothing happened
+  EXPECT_EQ(patient.NowMs(), start + 66'000);
+  wall.Advance(2'000);
+  EXPECT_EQ(patient.NowMs(), start + 68'000);
+  wall.JumpWall(30 * kDayMs);
+  EXPECT_EQ(patient.NowMs(), start + 68'000);  // a new leap waits anew
+  wall.Advance(60'000);
+  EXPECT_EQ(patient.NowMs(), wall.NowMs());
+  wall.JumpWall(-kDayMs);
+  EXPECT_EQ(patient.NowMs(), wall.NowMs());  // back is believed at once
+}
+
 TEST(Result, TryReturnsTheError) {
   auto quarter = [](int n) -> Result<int> { return TRY(Half(TRY(Half(n)))); };
   EXPECT_EQ(*quarter(8), 2);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/logging.h"
+#include "base/patient_clock.h"
 #include "broker/apis/registry.h"
 #include "broker/embedded_client.h"
 #include "broker/fetch_sessions.h"
@@ -36,7 +37,7 @@ namespace {
 class BrokerImpl final : public Broker {
  public:
   BrokerImpl(BrokerOptions options, Clock& clock)
-      : options_(std::move(options)), clock_(clock), budget_(options_.max_queued_bytes) {}
+      : options_(std::move(options)), clock_(clock), patient_clock_(clock), budget_(options_.max_queued_bytes) {}
   ~BrokerImpl() override { (void)Close(); }
 
   Status Start() {
@@ -185,13 +186,13 @@ class BrokerImpl final : public Broker {
     });
   }
   void KeepTransactions() {
-    transactions_->Tick();
+    transactions_->Tick(patient_clock_.NowMs());
     house_->After(1000, [this] { KeepTransactions(); });
   }
   void KeepRetention() {
     // Not at the very start, which has better things to do.
     house_->After(options_.retention_check_interval_ms, [this] {
-      if (int64_t n = topics_->ApplyRetention(); n > 0)
+      if (int64_t n = topics_->ApplyRetention(patient_clock_.NowMs()); n > 0)
         LogInfo("broker", fmt::format("retention removed {} segment(s)", n));
       KeepRetention();
     });
@@ -200,7 +201,7 @@ class BrokerImpl final : public Broker {
     constexpr int64_t kIntervalMs = 600'000;  // offsets.retention.check.interval.ms
     house_->After(kIntervalMs, [this] {
       int64_t n = offsets_->Expire(
-          options_.offsets_retention_ms,
+          patient_clock_.NowMs(), options_.offsets_retention_ms,
           [this](const std::string& group, const std::string& topic) { return groups_->IdleSinceMs(group, topic); });
       if (n > 0) LogInfo("broker", fmt::format("{} committed offset(s) of idle groups expired", n));
       groups_->RemoveEmptyGroups();
@@ -210,6 +211,7 @@ class BrokerImpl final : public Broker {
 
   const BrokerOptions options_;
   Clock& clock_;
+  PatientClock patient_clock_;
   Metrics metrics_;
   io::ByteBudget budget_;
   std::unique_ptr<io::DirectoryLock> lock_;

@@ -249,9 +249,8 @@ void OffsetStore::DeleteTopic(const std::string& topic) {
   }
 }
 
-int64_t OffsetStore::Expire(int64_t retention_ms,
+int64_t OffsetStore::Expire(int64_t now_ms, int64_t retention_ms,
                             const std::function<int64_t(const std::string&, const std::string&)>& idle_since_ms) {
-  int64_t now_ms = impl_->clock.NowMs();
   int64_t dropped = 0;
   for (const std::string& group : Groups()) {
     std::vector<TopicPartition> old;

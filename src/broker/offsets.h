@@ -73,9 +73,10 @@ class OffsetStore {
   void Delete(const std::string& group, std::span<const TopicPartition> which, Done done);
   void DeleteTopic(const std::string& topic);
 
-  /// Drops what is older than `retention_ms`. `idle_since_ms(group, topic)` says since when nobody uses it: the later
-  /// of it and the commit counts; INT64_MAX = in use now. Returns how many were dropped.
-  int64_t Expire(int64_t retention_ms,
+  /// Drops what is older than `retention_ms` at `now_ms` (wall clock that may be believed: PatientClock).
+  /// `idle_since_ms(group, topic)` says since when nobody uses it: the later of it and the commit counts; INT64_MAX =
+  /// in use now. Returns how many were dropped.
+  int64_t Expire(int64_t now_ms, int64_t retention_ms,
                  const std::function<int64_t(const std::string& group, const std::string& topic)>& idle_since_ms);
 
  private:

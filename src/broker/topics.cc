@@ -412,11 +412,11 @@ Status TopicManager::SetBrokerConfigs(const TopicConfigs& configs) {
   return Ok();
 }
 
-int64_t TopicManager::ApplyRetention() {
+int64_t TopicManager::ApplyRetention(int64_t now_ms) {
   int64_t deleted = 0;
   for (const TopicPtr& topic : List()) {
     for (const auto& partition : topic->partitions) {
-      auto result = partition->ApplyRetention();
+      auto result = partition->ApplyRetention(now_ms);
       if (result.ok()) {
         deleted += *result;
       } else if (result.error().code() != ErrorCode::kNotFound) {

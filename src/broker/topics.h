@@ -107,8 +107,9 @@ class TopicManager {
   /// listener; set before use.
   void SetListener(std::function<void(const std::string& topic)> listener) { listener_ = std::move(listener); }
 
-  /// Retention over all partitions; returns how many segments were deleted.
-  int64_t ApplyRetention();
+  /// Retention over all partitions; returns how many segments were deleted. `now_ms`: as
+  /// log::Partition::ApplyRetention.
+  int64_t ApplyRetention(int64_t now_ms);
   /// Closes every partition, so that the next start scans nothing.
   Status Close();
 

@@ -370,7 +370,7 @@ void TransactionCoordinator::End(const std::string& transactional_id, ProducerId
   impl_->End(transactional_id, producer, commit, std::move(done));
 }
 
-void TransactionCoordinator::Tick() { impl_->Tick(); }
+void TransactionCoordinator::Tick(int64_t now_ms) { impl_->Tick(now_ms); }
 
 namespace {
 TransactionInfo Info(const Transaction& t) {

@@ -103,8 +103,8 @@ class TransactionCoordinator {
   void End(const std::string& transactional_id, ProducerIdAndEpoch producer, bool commit, Done done);
 
   /// Aborts what has timed out, tries again what the disk refused, forgets ids unused for long. Call about every
-  /// second.
-  void Tick();
+  /// second. `now_ms`: wall clock that may be believed (PatientClock).
+  void Tick(int64_t now_ms);
 
   std::vector<TransactionInfo> List() const;
   std::optional<TransactionInfo> Describe(const std::string& transactional_id) const;

@@ -187,8 +187,7 @@ void TransactionCoordinator::Impl::Complete(const TransactionPtr& transaction) {
   for (auto& request : parked) request();
 }
 
-void TransactionCoordinator::Impl::Tick() {
-  int64_t now_ms = clock.NowMs();
+void TransactionCoordinator::Impl::Tick(int64_t now_ms) {
   int64_t monotonic_ms = clock.MonotonicMs();
   std::vector<TransactionPtr> to_abort, to_decide, to_mark;
   {

@@ -73,7 +73,7 @@ struct TransactionCoordinator::Impl : std::enable_shared_from_this<TransactionCo
   /// Bumps the epoch and moves an ongoing transaction to PrepareAbort; StartEnd is the caller's. Mutex held.
   void Fence(Transaction& transaction);
   void Recover();
-  void Tick();
+  void Tick(int64_t now_ms);
 
   const std::shared_ptr<log::Journal> journal;
   TopicManager& topics;

@@ -244,10 +244,10 @@ TEST_F(TransactionTest, TimeoutAborts) {
   ASSERT_EQ(Add(core, "id", p, {"out", 0}), KafkaError::kNone);
   clock.Advance(4000);
   clock.JumpWall(1'000'000);  // NTP is no reason to abort
-  core.transactions->Tick();
+  core.transactions->Tick(clock.NowMs());
   EXPECT_EQ(core.transactions->Describe("id")->state, TransactionState::kOngoing);
   clock.Advance(2000);
-  core.transactions->Tick();
+  core.transactions->Tick(clock.NowMs());
   EXPECT_EQ(End(core, "id", p, true), KafkaError::kProducerFenced);
   for (int i = 0; i < 1000 && core.transactions->Describe("id")->state != TransactionState::kCompleteAbort; i++)
     usleep(1000);

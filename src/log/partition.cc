@@ -110,12 +110,11 @@ Result<int64_t> PartitionImpl::DeleteRecords(int64_t offset) {
   return offset;
 }
 
-Result<int> PartitionImpl::ApplyRetention() {
+Result<int> PartitionImpl::ApplyRetention(int64_t now_ms) {
   std::vector<SegmentPtr> old;
   {
     std::lock_guard lock(mutex_);
     if (deleted_ || closed_ || must_roll_back_) return 0;
-    int64_t now_ms = clock_.NowMs();
     producers_.Expire(now_ms - options_.producer_id_expiration_ms);
     uint64_t total = 0;
     for (const SegmentPtr& segment : segments_) total += segment->size();

@@ -160,7 +160,8 @@ class Partition {
   /// kInvalidArgument above the high watermark.
   virtual Result<int64_t> DeleteRecords(int64_t offset) = 0;
   /// Deletes whole old segments by time and size, expires idle producer ids; returns how many segments went.
-  virtual Result<int> ApplyRetention() = 0;
+  /// `now_ms`: wall clock that may be believed (PatientClock).
+  virtual Result<int> ApplyRetention(int64_t now_ms) = 0;
 
   virtual int64_t SizeBytes() const = 0;
   virtual std::vector<ProducerInfo> Producers() const = 0;

@@ -41,7 +41,7 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   uint64_t AddWaiter(int64_t offset, Isolation isolation, std::function<void()> wake) override;
   void RemoveWaiter(uint64_t id) override;
   Result<int64_t> DeleteRecords(int64_t offset) override;
-  Result<int> ApplyRetention() override;
+  Result<int> ApplyRetention(int64_t now_ms) override;
   int64_t SizeBytes() const override;
   std::vector<ProducerInfo> Producers() const override;
   Status Close() override;

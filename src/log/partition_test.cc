@@ -402,7 +402,7 @@ TEST_F(PartitionTest, RetentionBySizeAndTime) {
   auto partition = Open();
   for (int i = 0; i < 40; i++) AppendDurably(*partition, MakeBatch({{"k", std::string(1000, 'x'), clock.NowMs()}}));
   auto held = partition->ReadBytes(0, 1000, Isolation::kReadUncommitted);
-  auto deleted = partition->ApplyRetention();
+  auto deleted = partition->ApplyRetention(clock.NowMs());
   ASSERT_TRUE(deleted.ok());
   EXPECT_GT(*deleted, 3);
   EXPECT_LT(partition->SizeBytes(), 12000 + 5000);
@@ -418,9 +418,9 @@ TEST_F(PartitionTest, RetentionBySizeAndTime) {
   by_time.retention_bytes = -1;
   by_time.retention_ms = 60'000;
   partition->SetOptions(by_time);
-  EXPECT_EQ(*partition->ApplyRetention(), 0);
+  EXPECT_EQ(*partition->ApplyRetention(clock.NowMs()), 0);
   clock.Advance(61'000);
-  EXPECT_GT(*partition->ApplyRetention(), 0);
+  EXPECT_GT(*partition->ApplyRetention(clock.NowMs()), 0);
   EXPECT_EQ(partition->Ends().log_start_offset, 40);
   EXPECT_EQ(partition->Ends().high_watermark, 40);
   EXPECT_EQ(AppendDurably(*partition, MakeBatch("after")).base_offset, 40);
