@@ -11,6 +11,6 @@ build() {
     if [ ! -f "$dir/build.ninja" ]; then
       cmake --preset "$preset" >"$dir/configure.log" 2>&1 || { tail -n 20 "$dir/configure.log" >&2; exit 1; }
     fi
-    if [ -t 1 ]; then NINJA_STATUS='[%f/%t %es] ' ninja -C "$dir" "$@"; else ninja -C "$dir" --quiet "$@"; fi
+    if [ -t 1 ]; then NINJA_STATUS='[%f/%t %es] ' ninja -C "$dir" "$@"; else ninja -C "$dir" --quiet "$@" | sed '/^ninja: no work to do\.$/d'; fi
   ) 9>"$dir/.lock"
 }
