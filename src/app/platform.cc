@@ -53,6 +53,12 @@ std::string JoinPath(const std::string& dir, const std::string& path) {
   return path.starts_with('/') ? path : dir + "/" + path;
 }
 
+std::map<std::string, int> PoolsOf(const config::Project& project) {
+  std::map<std::string, int> pools;
+  for (const config::PoolConfig& pool : project.pools) pools[pool.name] = pool.slots;
+  return pools;
+}
+
 broker::BrokerOptions MakeBrokerOptions(const config::Settings& s, const std::string& data_dir) {
   broker::BrokerOptions o;
   o.data_dir = data_dir + "/log";
@@ -142,12 +148,13 @@ class PlatformImpl final : public Platform {
     std::lock_guard lock(apply_mutex_);
     std::vector<Applied> out;
     for (const config::TopicConfig& topic : project.topics) out.push_back(ApplyTopic(topic));
-    for (const config::PoolConfig& pool : project.pools) {
-      auto now = pools_.find(pool.name);
-      const bool same = now != pools_.end() && now->second == pool.slots;
-      out.push_back({"pool", pool.name, same ? "ready" : "changed: takes effect at the next start", false});
+    ApplyPools(project, &out);
+    for (const config::StoreConfig& store : project.stores) {
+      const std::string path = JoinPath(project.dir, store.path);
+      const bool same = std::any_of(services_.stores.begin(), services_.stores.end(),
+                                    [&](const api::Store& s) { return s.name == store.name && s.path == path; });
+      out.push_back({"store", store.name, same ? "ready" : "changed: takes effect at the next start", false});
     }
-    for (const config::StoreConfig& store : project.stores) out.push_back({"store", store.name, "ready", false});
     if (scheduler_)
       for (const auto& dag : scheduler_->Dags())
         out.push_back({"dag", dag.error.empty() ? dag.dag_id : dag.file, dag.error.empty() ? "loaded" : dag.error,
@@ -215,7 +222,7 @@ class PlatformImpl final : public Platform {
     for (const auto& [name, value] : project.variables) services_.variables[name] = value;
     if (const config::Profile* profile = project.FindProfile(options_.profile))
       for (const auto& [name, value] : profile->variables) services_.variables[name] = value;
-    for (const auto& pool : project.pools) pools_[pool.name] = pool.slots;
+    pools_ = PoolsOf(project);
     services_.apply = [this]() -> Result<std::string> {
       const config::Project now = TRY(config::LoadProject(options_.project->dir));
       http::JsonWriter json;
@@ -297,12 +304,9 @@ class PlatformImpl final : public Platform {
     o.max_active_runs = static_cast<int>(s.Int("workflow.max.active.runs"));
     o.pools = pools_;
     for (const api::Store& store : services_.stores) o.stores[store.name] = store.path;
-    o.alert_topic.clear();
-    if (options_.project)
-      for (const auto& topic : options_.project->topics)
-        if (topic.name == "monitoring_events") o.alert_topic = topic.name;
-    TRY(io::MakeDirectories(o.data_dir));
-    if (!options_.project) TRY(io::MakeDirectories(o.dags_dir));  // the scheduler watches it
+    o.runs_kept = static_cast<int>(s.Int("workflow.runs.kept"));
+    o.retention_ms = s.DurationMs("workflow.retention");
+    if (options_.project) o.alert_topic = options_.project->alert_topic;
     scheduler_ = TRY(workflow::Scheduler::Start(std::move(o), {services_.log, jobs_.get(), generators_.get()}, clock_));
     services_.scheduler = scheduler_.get();
     return Ok();
@@ -347,6 +351,22 @@ class PlatformImpl final : public Platform {
     const std::string started =
         TRY(generators_->StartFile(GeneratorsDir() + "/" + name + ".yaml", options_.project->dir, overrides));
     return ToStatus(TRY(generators_->Describe(started)));
+  }
+
+  void ApplyPools(const config::Project& project, std::vector<Applied>* out) {
+    const std::map<std::string, int> before = std::exchange(pools_, PoolsOf(project));
+    Status set = scheduler_ ? scheduler_->SetPools(pools_) : Ok();
+    for (const auto& [name, slots] : pools_) {
+      auto was = before.find(name);
+      const bool same = was != before.end() && was->second == slots;
+      out->push_back({"pool", name,
+                      !set.ok() ? set.error().ToString()
+                      : same    ? "ready"
+                                : "set to " + std::to_string(slots) + " slots",
+                      !set.ok()});
+    }
+    for (const auto& [name, slots] : before)
+      if (!pools_.contains(name)) out->push_back({"pool", name, "removed", false});
   }
 
   Applied ApplyTopic(const config::TopicConfig& topic) {

@@ -31,6 +31,7 @@ pools: {streaming_pool: 4, other: {slots: 1, description: one at a time}}
 alerts:
   - {job: stream_processor, metric: latency, above: 30s, for: 10s, topic: alerts}
   - {metric: throughput, below: 100}
+alert_topic: all_alerts
 autostart: [a]
 variables: {RATE: 100}
 run: {trigger: d, conf: {n: 5, s: "5", l: [true, x]}, show: [{store: serving, sql: SELECT 1}], report: out/r.html}
@@ -51,6 +52,8 @@ settings: {broker.retention: 2h, port.kafka: 0}
   EXPECT_EQ(p.alerts[0].for_ms, 10'000);
   EXPECT_EQ(p.alerts[0].topic, "alerts");
   EXPECT_TRUE(p.alerts[1].below);
+  EXPECT_EQ(p.alerts[1].topic, "all_alerts");
+  EXPECT_EQ(p.alert_topic, "all_alerts");
   EXPECT_EQ(p.alerts[1].name, "any job throughput");
   EXPECT_EQ(p.run.conf_json, R"({"n":5,"s":"5","l":[true,"x"]})");
   EXPECT_EQ(p.settings[0].value, "2h");

@@ -49,12 +49,15 @@ class Parser {
                   {"stores", [&](Node, Node v) { Stores(v); }},
                   {"pools", [&](Node, Node v) { Pools(v); }},
                   {"alerts", [&](Node, Node v) { Alerts(v); }},
+                  {"alert_topic", [&](Node, Node v) { TopicName(v, "alert_topic", &project_.alert_topic); }},
                   {"autostart", [&](Node, Node v) { yaml_.TextList(v, "autostart", &project_.autostart); }},
                   {"variables", [&](Node, Node v) { Variables(v, "variables", &project_.variables); }},
                   {"generators", [&](Node, Node v) { yaml_.Text(v, "generators", &project_.generators_dir); }},
                   {"run", [&](Node, Node v) { Run(v); }},
                   {"settings", [&](Node, Node v) { SettingValues(v); }},
               });
+    for (AlertRule& rule : project_.alerts)
+      if (rule.topic.empty()) rule.topic = project_.alert_topic;
     std::vector<std::string> stores;
     for (const StoreConfig& store : project_.stores) stores.push_back(store.name);
     for (const auto& [node, store] : shown_stores_)
@@ -92,6 +95,12 @@ class Parser {
         return yaml_.Complain(key, "'" + name + "' is not a name for a variable", "use letters, digits and _");
       yaml_.Text(value, "variable " + name, &(*out)[name]);
     });
+  }
+
+  void TopicName(Node node, const char* what, std::string* out) {
+    if (yaml_.Text(node, what, out) && !IsTopicName(*out))
+      yaml_.Complain(node, "'" + *out + "' is not a name for a topic",
+                     "use up to 249 letters, digits, '.', '_' and '-'");
   }
 
   void Topics(Node node) {
@@ -189,11 +198,7 @@ class Parser {
                     {"above", [&](Node, Node v) { above.reset(v); }},
                     {"below", [&](Node, Node v) { below.reset(v); }},
                     {"for", [&](Node, Node v) { yaml_.Duration(v, "for", &rule.for_ms); }},
-                    {"topic",
-                     [&](Node, Node v) {
-                       if (yaml_.Text(v, "topic", &rule.topic) && !IsTopicName(rule.topic))
-                         yaml_.Complain(v, "'" + rule.topic + "' is not a name for a topic");
-                     }},
+                    {"topic", [&](Node, Node v) { TopicName(v, "topic", &rule.topic); }},
                 });
       if (!item.IsMap()) continue;
       const bool has_above = above.IsDefined() && !above.IsNull(), has_below = below.IsDefined() && !below.IsNull();

@@ -40,7 +40,7 @@ struct AlertRule {
   bool below = false;    // fires where the value is below the threshold instead of above
   double threshold = 0;  // latency: ms; throughput: events per second; lag: records
   int64_t for_ms = 0;    // holds this long before it fires
-  std::string topic;     // gets each firing and resolving; the log and the status page do anyway
+  std::string topic;     // gets each firing and resolving; the log and the status page do anyway. Default: alert_topic
   SourceLocation where;
 };
 
@@ -79,6 +79,7 @@ struct Project {
   std::vector<StoreConfig> stores;
   std::vector<PoolConfig> pools;
   std::vector<AlertRule> alerts;
+  std::string alert_topic;                       // gets what DAGs alert, too; empty: none does
   std::vector<std::string> autostart;            // files in streams/, without .sql
   std::map<std::string, std::string> variables;  // ${NAME} in SQL files
   std::string generators_dir = "generators";

@@ -57,6 +57,10 @@ constexpr Setting kSettings[] = {
     {"workflow.parallelism", T::kInt, "32", 1, 10'000, "", "tasks running at once, all DAGs together"},
     {"workflow.max.active.tasks", T::kInt, "16", 1, 10'000, "", "tasks running at once in one DAG"},
     {"workflow.max.active.runs", T::kInt, "16", 1, 10'000, "", "runs of one DAG at once"},
+    {"workflow.runs.kept", T::kInt, "5000", 0, 10'000'000, "",
+     "finished runs kept of each DAG, with their logs; 0 = no limit"},
+    {"workflow.retention", T::kDuration, "30d", -1, 100 * kYear, "",
+     "finished runs, their logs and DAG alerts older than this are deleted; -1 = never"},
 
     {"http.handler.threads", T::kInt, "8", 1, 256, "", "threads that answer HTTP requests"},
     {"http.max.body.bytes", T::kBytes, "8MiB", kKiB, kGiB, "", "largest HTTP request body"},

@@ -23,9 +23,6 @@ class JobManager;
 namespace tailrace::connectors {
 class GeneratorManager;
 }
-namespace tailrace::connectors {
-class GeneratorManager;
-}
 
 namespace tailrace::workflow {
 
@@ -73,10 +70,13 @@ struct SchedulerOptions {
   std::string http_url;         // given to tasks as TAILRACE_URL
   int parallelism = 32;
   int max_active_tasks = 16, max_active_runs = 16;
-  std::map<std::string, int> pools;               // of tailrace.yaml; DAG files may declare more
-  std::map<std::string, std::string> stores;      // name -> DuckDB file, for `store:` of SQL operators
-  bool log_to_stdout = false;                     // `dag test`: task logs also go there, retries wait for nothing
-  std::string alert_topic = "monitoring_events";  // alerts also go there as JSON records; empty: they don't
+  std::map<std::string, int> pools;           // of tailrace.yaml; DAG files may declare more
+  std::map<std::string, std::string> stores;  // name -> DuckDB file, for `store:` of SQL operators
+  bool log_to_stdout = false;                 // `dag test`: task logs also go there, retries wait for nothing
+  std::string alert_topic;                    // alerts also go there as JSON records; empty: they don't
+  int runs_kept = 5'000;                      // finished ones of a DAG, with their logs; 0: no limit
+  int64_t retention_ms = -1;                  // finished runs, their logs and alerts go at this age; -1: never
+  int64_t tidy_every_ms = 3'600'000;
 };
 
 /// What operators work on besides processes. Everything outlives the scheduler; any of them may be null, and an
@@ -118,6 +118,8 @@ class Scheduler {
   virtual Result<std::string> Variable(const std::string& key) = 0;
   virtual Status SetVariable(const std::string& key, const std::string& value) = 0;
   virtual Result<std::map<std::string, std::string>> Variables() = 0;
+  /// Of tailrace.yaml, instead of those given at the start; DAG files that name them are loaded again.
+  virtual Status SetPools(std::map<std::string, int> pools) = 0;
   virtual Status SetPaused(const std::string& dag_id, bool paused) = 0;
   /// Task instances (and what is downstream) back to none, so that they run again; the run becomes running.
   virtual Status Clear(const std::string& dag_id, const std::string& run_id, const std::string& task_id,

@@ -85,7 +85,6 @@ Result<int> Test(const Invocation& invocation, const DagOptions& options) {
     for (const auto& store : project->stores)
       o.stores[store.name] = store.path.starts_with('/') ? store.path : project->dir + "/" + store.path;
   }
-  o.alert_topic.clear();
   const std::string conf = TRY(CheckConf(options.conf));
   // The embedded platform, so that operators find a log and an engine; a running one keeps its data directory to
   // itself.

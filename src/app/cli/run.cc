@@ -17,12 +17,15 @@
 #include "base/logging.h"
 #include "connectors/duckdb/store.h"
 #include "io/file.h"
+#include "workflow/model/value.h"
 #include "workflow/scheduler.h"
 
 namespace tailrace::app {
 namespace {
 
 constexpr int64_t kStopMs = 4'500;  // SIGTERM promises 5 s
+
+constexpr int64_t kFinishMs = 10'000;  // what --for adds for DAG runs that are about to end
 
 constexpr int64_t kIdleMs = 3'000;  // nothing moved for so long: the project is idle
 
@@ -91,6 +94,13 @@ RunsState LookAtRuns(Platform& platform, int64_t since_ms) {
   return out;
 }
 
+/// The project's conf. A DAG that has to end in time finds how long the run lasts: `run_for`, seconds.
+Result<std::string> Conf(const config::RunConfig& run, int64_t for_ms) {
+  workflow::Value conf = TRY(workflow::ParseJson(run.conf_json));
+  if (for_ms > 0) conf.MutableMap().Set("run_for", for_ms / 1000);
+  return workflow::ToJson(conf);
+}
+
 Result<int> Run(const RunOptions& options) {
   int64_t for_ms = 0;
   if (!options.duration.empty() && (!ParseDurationMs(options.duration, &for_ms) || for_ms <= 0))
@@ -115,7 +125,8 @@ Result<int> Run(const RunOptions& options) {
       std::printf("  %s %s: %s\n", a.kind.c_str(), a.name.c_str(), a.result.c_str());
   std::string run_id;
   if (!project->run.trigger.empty()) {
-    const auto run = TRY(platform.scheduler()->Trigger(project->run.trigger, project->run.conf_json, "", std::nullopt));
+    const auto run =
+        TRY(platform.scheduler()->Trigger(project->run.trigger, TRY(Conf(project->run, for_ms)), "", std::nullopt));
     run_id = run.run_id;
     std::printf("  dag %s: triggered %s\n", run.dag_id.c_str(), run.run_id.c_str());
   }
@@ -131,9 +142,10 @@ Result<int> Run(const RunOptions& options) {
   while (!StopSignal::Wait(500)) {
     progress.Draw();
     const int64_t now = Clock::System().MonotonicMs();
-    if (for_ms && now - start >= for_ms) break;
+    const bool active = LookAtRuns(platform, begun_ms).active;
+    if (for_ms && now - start >= for_ms + (active ? kFinishMs : 0)) break;
     const uint64_t moved_now = progress.EventsMoved();
-    if (moved_now != moved || LookAtRuns(platform, begun_ms).active) quiet_since = now;
+    if (moved_now != moved || active) quiet_since = now;
     moved = moved_now;
     if (options.until_idle && now - quiet_since >= kIdleMs) break;
   }
@@ -166,7 +178,10 @@ void AddRun(CLI::App& root, Invocation& invocation) {
                                  "tailrace run examples/clickstream\ntailrace run examples/clickstream --for 60s");
   auto options = std::make_shared<RunOptions>();
   command->add_option("PROJECT", options->project, "directory with a tailrace.yaml; default: this one");
-  command->add_option("--for", options->duration, "stop after this long")->type_name("DURATION");
+  command
+      ->add_option("--for", options->duration,
+                   "stop after this long; DAGs read it as params.run_for, in seconds, and get 10 s more to end")
+      ->type_name("DURATION");
   command->add_flag("--until-idle", options->until_idle, "stop once no DAG runs and no event moves");
   command->add_option("--profile", options->profile,
                       "which engines to use, as 'profiles:' of tailrace.yaml names them");

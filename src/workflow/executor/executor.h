@@ -51,7 +51,9 @@ class Executor {
 /// Tasks as processes and threads of this machine. Logs under data_dir/logs as Airflow lays them out.
 std::unique_ptr<Executor> MakeLocalExecutor(TaskEnvironment& environment, Executor::Listener listener);
 
-/// data_dir/logs/dag_id=…/run_id=…/task_id=…/attempt=N.log
+/// data_dir/logs/dag_id=…/run_id=…. A name too long for a file system is cut and ends with its hash.
+std::string RunLogFolder(const std::string& data_dir, const std::string& dag_id, const std::string& run_id);
+/// Its …/task_id=…/attempt=N.log
 std::string TaskLogPath(const std::string& data_dir, const std::string& dag_id, const std::string& run_id,
                         const std::string& task_id, int try_number);
 

@@ -25,9 +25,23 @@ extern char** environ;
 
 namespace tailrace::workflow {
 
+namespace {
+
+std::string PathPart(const char* kind, const std::string& id) {
+  constexpr size_t kNameMax = 255;
+  std::string part = std::string(kind) + "=" + id;
+  return part.size() <= kNameMax ? part : part.substr(0, kNameMax - 41) + "~" + Sha1Hex(id);
+}
+
+}  // namespace
+
+std::string RunLogFolder(const std::string& data_dir, const std::string& dag_id, const std::string& run_id) {
+  return data_dir + "/logs/" + PathPart("dag_id", dag_id) + "/" + PathPart("run_id", run_id);
+}
+
 std::string TaskLogPath(const std::string& data_dir, const std::string& dag_id, const std::string& run_id,
                         const std::string& task_id, int try_number) {
-  return fmt::format("{}/logs/dag_id={}/run_id={}/task_id={}/attempt={}.log", data_dir, dag_id, run_id, task_id,
+  return fmt::format("{}/{}/attempt={}.log", RunLogFolder(data_dir, dag_id, run_id), PathPart("task_id", task_id),
                      try_number);
 }
 
@@ -138,6 +152,8 @@ class LocalExecutor final : public Executor {
         work->going = true;
       }
     }
+    if (work->process.pid != 0 && work->process.pidfd < 0)  // unwatched, its next try would run beside it
+      SignalGroup(work->process.pid, SIGKILL);
     if (work->process.pid != 0 && work->process.pidfd >= 0) {
       LogInfo("scheduler",
               fmt::format("{}.{}: process {} outlived the scheduler, waiting for its end", t.dag_id, t.task_id, t.pid));

@@ -107,6 +107,13 @@ Result<Spawned> SpawnProcess(const SpawnRequest& request) {
   spawned.pid = pid;
   spawned.go_fd = pipe_fds[1];
   spawned.pidfd = OpenPidfd(pid);
+  if (spawned.pidfd < 0) {  // out of descriptors: nobody would see its end
+    const int reason = errno;
+    SignalGroup(pid, SIGKILL);
+    ReapProcess(pid);
+    if (led) close(pipe_fds[1]);
+    return IoError("watch process " + std::to_string(pid), reason);
+  }
   spawned.pid_start = ProcessStartTicks(pid);
   return spawned;
 }

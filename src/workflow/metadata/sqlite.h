@@ -27,6 +27,7 @@ class Statement {
 
   Statement& Bind(std::string_view text);
   Statement& Bind(int64_t value);
+  Statement& Bind(int value) { return Bind(int64_t{value}); }
   Statement& Bind(std::optional<int64_t> value);
   /// True: a row is there. kIo and others as SQLite says.
   Result<bool> Step();

@@ -14,6 +14,14 @@
 namespace tailrace::workflow {
 namespace {
 
+// In the order that ReadRun and ReadTask read. Macros: Prepare keeps its statements by the address of a literal.
+#define SELECT_RUNS                                                                                           \
+  "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, " \
+  "queued_ms, start_ms, end_ms, dag_version FROM dag_run "
+#define SELECT_TASKS                                                                                          \
+  "SELECT dag_id, run_id, task_id, state, operator, pool, queue, note, try_number, max_tries, scheduled_ms, " \
+  "queued_ms, start_ms, end_ms, due_ms, first_poke_ms, pokes, pid, pid_start, scheduler_id FROM task_instance "
+
 Result<RunRow> ReadRun(const Statement& s) {
   RunRow row;
   row.dag_id = s.Text(0);
@@ -68,25 +76,11 @@ class SqliteStore final : public MetadataStore {
 
   Status Apply(Batch& batch) override {
     if (batch.empty()) return {};
-    std::lock_guard lock(write_mutex_);
-    if (batch.durable != synchronous_full_) {
-      TRY(writer_->Execute(batch.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
-      synchronous_full_ = batch.durable;
-    }
-    TRY(writer_->Execute("BEGIN IMMEDIATE"));
-    Status done = Write(batch);
-    if (done.ok()) done = writer_->Execute("COMMIT");
-    if (!done.ok()) (void)writer_->Execute("ROLLBACK");
-    return done;
+    return Transaction(batch.durable, [&] { return Write(batch); });
   }
 
   Status AcquireLease(const LeaseRow& lease) override {
-    std::lock_guard lock(write_mutex_);
-    TRY(writer_->Execute("BEGIN IMMEDIATE"));
-    Status done = TakeLease(lease);
-    if (done.ok()) done = writer_->Execute("COMMIT");
-    if (!done.ok()) (void)writer_->Execute("ROLLBACK");
-    return done;
+    return Transaction(true, [&] { return TakeLease(lease); });
   }
 
   Status ReleaseLease(const std::string& scheduler_id) override {
@@ -96,67 +90,53 @@ class SqliteStore final : public MetadataStore {
 
   Result<std::vector<RunRow>> ActiveRuns() override {
     std::lock_guard lock(read_mutex_);
-    Statement s = TRY(reader_->Prepare(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE state IN ('queued', 'running') ORDER BY id"));
+    Statement s = TRY(reader_->Prepare(SELECT_RUNS "WHERE state IN ('queued', 'running') ORDER BY id"));
     return ReadRuns(s);
   }
 
   Result<std::vector<RunRow>> Runs(const std::string& dag_id, int limit) override {
     std::lock_guard lock(read_mutex_);
     if (dag_id.empty()) {
-      Statement s = TRY(reader_->Prepare(
-          "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-          "queued_ms, start_ms, end_ms, dag_version FROM dag_run ORDER BY id DESC LIMIT ?"));
-      s.Bind(static_cast<int64_t>(limit));
+      Statement s = TRY(reader_->Prepare(SELECT_RUNS "ORDER BY id DESC LIMIT ?"));
+      s.Bind(limit);
       return ReadRuns(s);
     }
-    Statement s = TRY(reader_->Prepare(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE dag_id = ? ORDER BY logical_date_ms DESC, id DESC "
-        "LIMIT ?"));
-    s.Bind(dag_id).Bind(static_cast<int64_t>(limit));
+    Statement s = TRY(reader_->Prepare(SELECT_RUNS "WHERE dag_id = ? ORDER BY logical_date_ms DESC, id DESC "
+                                                   "LIMIT ?"));
+    s.Bind(dag_id).Bind(limit);
     return ReadRuns(s);
   }
 
   Result<RunRow> Run(const std::string& dag_id, const std::string& run_id) override {
     std::lock_guard lock(read_mutex_);
-    Statement s = TRY(reader_->Prepare(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE dag_id = ? AND run_id = ?"));
+    Statement s = TRY(reader_->Prepare(SELECT_RUNS "WHERE dag_id = ? AND run_id = ?"));
     s.Bind(dag_id).Bind(run_id);
     if (!TRY(s.Step())) return NotFound(fmt::format("DAG '{}' has no run '{}'", dag_id, run_id));
     return ReadRun(s);
   }
 
   Result<std::optional<RunRow>> PreviousRun(const std::string& dag_id, int64_t logical_date_ms) override {
-    return MaybeRun(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE dag_id = ? AND logical_date_ms < ? "
-        "ORDER BY logical_date_ms DESC, id DESC LIMIT 1",
-        dag_id, logical_date_ms);
+    return MaybeRun(SELECT_RUNS
+                    "WHERE dag_id = ? AND logical_date_ms < ? "
+                    "ORDER BY logical_date_ms DESC, id DESC LIMIT 1",
+                    dag_id, logical_date_ms);
   }
   Result<std::optional<RunRow>> PreviousSuccess(const std::string& dag_id, int64_t logical_date_ms) override {
-    return MaybeRun(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE dag_id = ? AND logical_date_ms < ? AND "
-        "state = 'success' ORDER BY logical_date_ms DESC, id DESC LIMIT 1",
-        dag_id, logical_date_ms);
+    return MaybeRun(SELECT_RUNS
+                    "WHERE dag_id = ? AND logical_date_ms < ? AND "
+                    "state = 'success' ORDER BY logical_date_ms DESC, id DESC LIMIT 1",
+                    dag_id, logical_date_ms);
   }
   Result<std::optional<RunRow>> LastScheduledRun(const std::string& dag_id) override {
-    return MaybeRun(
-        "SELECT dag_id, run_id, run_type, state, conf, note, logical_date_ms, interval_start_ms, interval_end_ms, "
-        "queued_ms, start_ms, end_ms, dag_version FROM dag_run WHERE dag_id = ? AND run_type = 'scheduled' AND "
-        "logical_date_ms < ? ORDER BY logical_date_ms DESC LIMIT 1",
-        dag_id, INT64_MAX);
+    return MaybeRun(SELECT_RUNS
+                    "WHERE dag_id = ? AND run_type = 'scheduled' AND "
+                    "logical_date_ms < ? ORDER BY logical_date_ms DESC LIMIT 1",
+                    dag_id, INT64_MAX);
   }
 
   Result<std::vector<TaskRow>> Tasks(const std::string& dag_id, const std::string& run_id) override {
     std::lock_guard lock(read_mutex_);
-    Statement s = TRY(reader_->Prepare(
-        "SELECT dag_id, run_id, task_id, state, operator, pool, queue, note, try_number, max_tries, scheduled_ms, "
-        "queued_ms, start_ms, end_ms, due_ms, first_poke_ms, pokes, pid, pid_start, scheduler_id "
-        "FROM task_instance WHERE dag_id = ? AND run_id = ?"));
+    Statement s = TRY(reader_->Prepare(SELECT_TASKS "WHERE dag_id = ? AND run_id = ?"));
     s.Bind(dag_id).Bind(run_id);
     std::vector<TaskRow> rows;
     while (TRY(s.Step())) rows.push_back(TRY(ReadTask(s)));
@@ -266,7 +246,7 @@ class SqliteStore final : public MetadataStore {
         .Bind(c.conn_id)
         .Bind(c.conn_type)
         .Bind(c.host)
-        .Bind(static_cast<int64_t>(c.port))
+        .Bind(c.port)
         .Bind(c.login)
         .Bind(c.password)
         .Bind(c.schema)
@@ -285,10 +265,7 @@ class SqliteStore final : public MetadataStore {
   Status SetPool(const std::string& name, int slots) override {
     std::lock_guard lock(write_mutex_);
     TRY(SyncFull());
-    return TRY(writer_->Prepare("INSERT OR REPLACE INTO pool VALUES (?, ?)"))
-        .Bind(name)
-        .Bind(static_cast<int64_t>(slots))
-        .Run();
+    return TRY(writer_->Prepare("INSERT OR REPLACE INTO pool VALUES (?, ?)")).Bind(name).Bind(slots).Run();
   }
 
   Result<std::vector<DagRow>> Dags() override {
@@ -303,39 +280,78 @@ class SqliteStore final : public MetadataStore {
     return rows;
   }
   Status PutDags(const std::vector<DagRow>& dags) override {
-    std::lock_guard lock(write_mutex_);
-    TRY(SyncFull());
-    TRY(writer_->Execute("BEGIN IMMEDIATE"));
-    Status done;
-    for (const DagRow& d : dags) {
-      auto s = writer_->Prepare(
-          "INSERT INTO dag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(dag_id) DO UPDATE SET file = excluded.file, "
-          "schedule = excluded.schedule, description = excluded.description, source = excluded.source, "
-          "error = excluded.error, version = excluded.version, next_run_ms = excluded.next_run_ms");
-      done = s.ok() ? s->Bind(d.dag_id)
-                          .Bind(d.file)
-                          .Bind(d.schedule)
-                          .Bind(d.description)
-                          .Bind(d.source)
-                          .Bind(d.error)
-                          .Bind(d.version)
-                          .Bind(static_cast<int64_t>(d.paused))
-                          .Bind(d.next_run_ms)
-                          .Run()
-                    : Status(std::move(s).error());
-      if (!done.ok()) break;
-    }
-    if (done.ok()) done = writer_->Execute("COMMIT");
-    if (!done.ok()) (void)writer_->Execute("ROLLBACK");
-    return done;
+    return Transaction(true, [&]() -> Status {
+      for (const DagRow& d : dags)
+        TRY(TRY(writer_->Prepare(
+                    "INSERT INTO dag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(dag_id) DO UPDATE SET "
+                    "file = excluded.file, schedule = excluded.schedule, description = excluded.description, "
+                    "source = excluded.source, error = excluded.error, version = excluded.version, "
+                    "next_run_ms = excluded.next_run_ms"))
+                .Bind(d.dag_id)
+                .Bind(d.file)
+                .Bind(d.schedule)
+                .Bind(d.description)
+                .Bind(d.source)
+                .Bind(d.error)
+                .Bind(d.version)
+                .Bind(d.paused)
+                .Bind(d.next_run_ms)
+                .Run());
+      return {};
+    });
   }
   Status SetPaused(const std::string& dag_id, bool paused) override {
     std::lock_guard lock(write_mutex_);
     TRY(SyncFull());
-    return TRY(writer_->Prepare("UPDATE dag SET paused = ? WHERE dag_id = ?"))
-        .Bind(static_cast<int64_t>(paused))
-        .Bind(dag_id)
-        .Run();
+    return TRY(writer_->Prepare("UPDATE dag SET paused = ? WHERE dag_id = ?")).Bind(paused).Bind(dag_id).Run();
+  }
+
+  Result<std::vector<RunKey>> ExpiredRuns(int64_t ended_before_ms, int runs_kept, int limit) override {
+    std::lock_guard lock(read_mutex_);
+    Statement s = TRY(reader_->Prepare(
+        "SELECT dag_id, run_id FROM ("
+        "  SELECT id, dag_id, run_id, run_type, state, end_ms,"
+        "    row_number() OVER (PARTITION BY dag_id ORDER BY logical_date_ms DESC, id DESC) AS place,"
+        "    row_number() OVER (PARTITION BY dag_id, run_type ORDER BY logical_date_ms DESC, id DESC) AS of_type "
+        "  FROM dag_run) "
+        "WHERE state IN ('success', 'failed') AND place > 1 AND (run_type <> 'scheduled' OR of_type > 1) "
+        "  AND (end_ms < ?1 OR (?2 > 0 AND place > ?2)) ORDER BY id LIMIT ?3"));
+    s.Bind(ended_before_ms).Bind(runs_kept).Bind(limit);
+    std::vector<RunKey> runs;
+    while (TRY(s.Step())) runs.push_back({s.Text(0), s.Text(1)});
+    return runs;
+  }
+  Status DeleteRuns(const std::vector<RunKey>& runs) override {
+    return Transaction(false, [&]() -> Status {
+      for (const RunKey& run : runs) {
+        TRY(TRY(writer_->Prepare(
+                    "DELETE FROM dag_run WHERE dag_id = ? AND run_id = ? AND state IN ('success', 'failed')"))
+                .Bind(run.dag_id)
+                .Bind(run.run_id)
+                .Run());
+        if (writer_->changes() == 0) continue;
+        for (const char* sql : {"DELETE FROM task_instance WHERE dag_id = ? AND run_id = ?",
+                                "DELETE FROM task_try WHERE dag_id = ? AND run_id = ?",
+                                "DELETE FROM task_reschedule WHERE dag_id = ? AND run_id = ?",
+                                "DELETE FROM xcom WHERE dag_id = ? AND run_id = ?",
+                                "DELETE FROM sla_miss WHERE dag_id = ? AND run_id = ?",
+                                "DELETE FROM transition WHERE dag_id = ? AND run_id = ?"})
+          TRY(TRY(writer_->Prepare(sql)).Bind(run.dag_id).Bind(run.run_id).Run());
+      }
+      return {};
+    });
+  }
+  Result<int> DeleteAlerts(int64_t before_ms, int limit) override {
+    int deleted = 0;
+    TRY(Transaction(false, [&]() -> Status {
+      TRY(TRY(writer_->Prepare("DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE at_ms < ? LIMIT ?)"))
+              .Bind(before_ms)
+              .Bind(limit)
+              .Run());
+      deleted = writer_->changes();
+      return {};
+    }));
+    return deleted;
   }
 
   Result<std::vector<CallbackRow>> OwedCallbacks() override {
@@ -352,7 +368,7 @@ class SqliteStore final : public MetadataStore {
     Statement s =
         TRY(reader_->Prepare("SELECT dag_id, run_id, task_id, at_ms, sla_ms FROM sla_miss WHERE ?1 = '' OR dag_id = ?1 "
                              "ORDER BY at_ms DESC LIMIT ?2"));
-    s.Bind(dag_id).Bind(static_cast<int64_t>(limit));
+    s.Bind(dag_id).Bind(limit);
     std::vector<SlaMissRow> rows;
     while (TRY(s.Step())) rows.push_back({s.Text(0), s.Text(1), s.Text(2), s.Int(3), s.Int(4)});
     return rows;
@@ -371,19 +387,33 @@ class SqliteStore final : public MetadataStore {
     std::lock_guard lock(read_mutex_);
     Statement s =
         TRY(reader_->Prepare("SELECT at_ms, severity, source, message, detail FROM alert ORDER BY id DESC LIMIT ?"));
-    s.Bind(static_cast<int64_t>(limit));
+    s.Bind(limit);
     std::vector<AlertRow> rows;
     while (TRY(s.Step())) rows.push_back({s.Int(0), s.Text(1), s.Text(2), s.Text(3), s.Text(4)});
     return rows;
   }
 
  private:
-  /// For single statements that a user waits for. REQUIRES: write_mutex_ is held.
-  Status SyncFull() {
-    if (synchronous_full_) return {};
-    synchronous_full_ = true;
-    return writer_->Execute("PRAGMA synchronous=FULL");
+  /// All of `write` or nothing. Not `durable`: it may be lost with the machine's power, not with the process.
+  template <typename Function>
+  Status Transaction(bool durable, Function write) {
+    std::lock_guard lock(write_mutex_);
+    TRY(Synchronous(durable));
+    TRY(writer_->Execute("BEGIN IMMEDIATE"));
+    Status done = write();
+    if (done.ok()) done = writer_->Execute("COMMIT");
+    if (!done.ok()) (void)writer_->Execute("ROLLBACK");
+    return done;
   }
+
+  /// REQUIRES: write_mutex_ is held.
+  Status Synchronous(bool full) {
+    if (synchronous_full_ == full) return {};
+    TRY(writer_->Execute(full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+    synchronous_full_ = full;
+    return {};
+  }
+  Status SyncFull() { return Synchronous(true); }  // for single statements that a user waits for
 
   static Result<std::vector<RunRow>> ReadRuns(Statement& s) {
     std::vector<RunRow> rows;
@@ -453,7 +483,7 @@ class SqliteStore final : public MetadataStore {
               .Bind(t.dag_id)
               .Bind(t.run_id)
               .Bind(t.task_id)
-              .Bind(static_cast<int64_t>(t.try_number))
+              .Bind(t.try_number)
               .Bind(t.from)
               .Bind(t.to)
               .Bind(t.reason)
@@ -473,7 +503,7 @@ class SqliteStore final : public MetadataStore {
               .Bind(c.run_id)
               .Bind(c.task_id)
               .Bind(c.event)
-              .Bind(static_cast<int64_t>(c.try_number))
+              .Bind(c.try_number)
               .Bind(c.reason)
               .Run());
       c.id = writer_->last_insert_id();
@@ -487,7 +517,7 @@ class SqliteStore final : public MetadataStore {
               .Bind(t.dag_id)
               .Bind(t.run_id)
               .Bind(t.task_id)
-              .Bind(static_cast<int64_t>(t.try_number))
+              .Bind(t.try_number)
               .Bind(t.start_ms)
               .Bind(t.end_ms)
               .Bind(t.due_ms)
@@ -496,40 +526,58 @@ class SqliteStore final : public MetadataStore {
     return {};
   }
 
+  /// What changes, then the key: an UPDATE and an INSERT name them in this order.
+  static Statement& Bind(Statement& s, const RunRow& r) {
+    return s.Bind(Name(r.state))
+        .Bind(r.note)
+        .Bind(r.queued_ms)
+        .Bind(r.start_ms)
+        .Bind(r.end_ms)
+        .Bind(r.dag_version)
+        .Bind(r.dag_id)
+        .Bind(r.run_id);
+  }
+  static Statement& Bind(Statement& s, const TaskRow& t) {
+    return s.Bind(Name(t.state))
+        .Bind(t.operator_name)
+        .Bind(t.pool)
+        .Bind(t.queue)
+        .Bind(t.note)
+        .Bind(t.try_number)
+        .Bind(t.max_tries)
+        .Bind(t.scheduled_ms)
+        .Bind(t.queued_ms)
+        .Bind(t.start_ms)
+        .Bind(t.end_ms)
+        .Bind(t.due_ms)
+        .Bind(t.first_poke_ms)
+        .Bind(t.pokes)
+        .Bind(t.pid)
+        .Bind(t.pid_start)
+        .Bind(t.scheduler_id)
+        .Bind(t.dag_id)
+        .Bind(t.run_id)
+        .Bind(t.task_id);
+  }
+
   Status WriteRun(const Batch::RunChange& change) {
     const RunRow& r = change.row;
-    if (!change.from)
-      return TRY(writer_->Prepare("INSERT INTO dag_run(dag_id, run_id, run_type, state, conf, note, logical_date_ms, "
-                                  "interval_start_ms, "
-                                  "interval_end_ms, queued_ms, start_ms, end_ms, dag_version) VALUES (?, ?, ?, ?, ?, "
-                                  "?, ?, ?, ?, ?, ?, ?, ?)"))
-          .Bind(r.dag_id)
-          .Bind(r.run_id)
+    if (!change.from) {
+      Statement insert = TRY(writer_->Prepare(
+          "INSERT INTO dag_run(state, note, queued_ms, start_ms, end_ms, dag_version, dag_id, run_id, run_type, conf, "
+          "logical_date_ms, interval_start_ms, interval_end_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+      return Bind(insert, r)
           .Bind(r.run_type)
-          .Bind(Name(r.state))
           .Bind(r.conf_json)
-          .Bind(r.note)
           .Bind(r.logical_date_ms)
           .Bind(r.interval_start_ms)
           .Bind(r.interval_end_ms)
-          .Bind(r.queued_ms)
-          .Bind(r.start_ms)
-          .Bind(r.end_ms)
-          .Bind(r.dag_version)
           .Run();
-    TRY(TRY(writer_->Prepare(
-                "UPDATE dag_run SET state = ?, note = ?, queued_ms = ?, start_ms = ?, end_ms = ?, dag_version = ? "
-                "WHERE dag_id = ? AND run_id = ? AND state = ?"))
-            .Bind(Name(r.state))
-            .Bind(r.note)
-            .Bind(r.queued_ms)
-            .Bind(r.start_ms)
-            .Bind(r.end_ms)
-            .Bind(r.dag_version)
-            .Bind(r.dag_id)
-            .Bind(r.run_id)
-            .Bind(Name(*change.from))
-            .Run());
+    }
+    Statement update = TRY(writer_->Prepare(
+        "UPDATE dag_run SET state = ?, note = ?, queued_ms = ?, start_ms = ?, end_ms = ?, dag_version = ? "
+        "WHERE dag_id = ? AND run_id = ? AND state = ?"));
+    TRY(Bind(update, r).Bind(Name(*change.from)).Run());
     if (writer_->changes() != 1)
       return Error(ErrorCode::kConflict,
                    fmt::format("run {} of {} is not {} any more", r.run_id, r.dag_id, Name(*change.from)));
@@ -539,59 +587,18 @@ class SqliteStore final : public MetadataStore {
   Status WriteTask(const Batch::TaskChange& change) {
     const TaskRow& t = change.row;
     if (!change.from) {
-      TRY(TRY(writer_->Prepare(
-                  "INSERT INTO task_instance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))
-              .Bind(t.dag_id)
-              .Bind(t.run_id)
-              .Bind(t.task_id)
-              .Bind(Name(t.state))
-              .Bind(t.operator_name)
-              .Bind(t.pool)
-              .Bind(t.queue)
-              .Bind(t.note)
-              .Bind(static_cast<int64_t>(t.try_number))
-              .Bind(static_cast<int64_t>(t.max_tries))
-              .Bind(t.scheduled_ms)
-              .Bind(t.queued_ms)
-              .Bind(t.start_ms)
-              .Bind(t.end_ms)
-              .Bind(t.due_ms)
-              .Bind(t.first_poke_ms)
-              .Bind(static_cast<int64_t>(t.pokes))
-              .Bind(t.pid)
-              .Bind(t.pid_start)
-              .Bind(t.scheduler_id)
-              .Run());
+      Statement insert = TRY(writer_->Prepare(
+          "INSERT INTO task_instance(state, operator, pool, queue, note, try_number, max_tries, scheduled_ms, "
+          "queued_ms, start_ms, end_ms, due_ms, first_poke_ms, pokes, pid, pid_start, scheduler_id, dag_id, run_id, "
+          "task_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+      TRY(Bind(insert, t).Run());
     } else {
-      TRY(TRY(writer_->Prepare(
-                  "UPDATE task_instance SET state = ?, operator = ?, pool = ?, queue = ?, note = ?, try_number = ?, "
-                  "max_tries = ?, scheduled_ms = ?, queued_ms = ?, start_ms = ?, end_ms = ?, due_ms = ?, first_poke_ms "
-                  "= ?, "
-                  "pokes = ?, pid = ?, pid_start = ?, scheduler_id = ? "
-                  "WHERE dag_id = ? AND run_id = ? AND task_id = ? AND state = ? AND try_number = ?"))
-              .Bind(Name(t.state))
-              .Bind(t.operator_name)
-              .Bind(t.pool)
-              .Bind(t.queue)
-              .Bind(t.note)
-              .Bind(static_cast<int64_t>(t.try_number))
-              .Bind(static_cast<int64_t>(t.max_tries))
-              .Bind(t.scheduled_ms)
-              .Bind(t.queued_ms)
-              .Bind(t.start_ms)
-              .Bind(t.end_ms)
-              .Bind(t.due_ms)
-              .Bind(t.first_poke_ms)
-              .Bind(static_cast<int64_t>(t.pokes))
-              .Bind(t.pid)
-              .Bind(t.pid_start)
-              .Bind(t.scheduler_id)
-              .Bind(t.dag_id)
-              .Bind(t.run_id)
-              .Bind(t.task_id)
-              .Bind(Name(*change.from))
-              .Bind(static_cast<int64_t>(change.from_try))
-              .Run());
+      Statement update = TRY(writer_->Prepare(
+          "UPDATE task_instance SET state = ?, operator = ?, pool = ?, queue = ?, note = ?, try_number = ?, "
+          "max_tries = ?, scheduled_ms = ?, queued_ms = ?, start_ms = ?, end_ms = ?, due_ms = ?, first_poke_ms = ?, "
+          "pokes = ?, pid = ?, pid_start = ?, scheduler_id = ? "
+          "WHERE dag_id = ? AND run_id = ? AND task_id = ? AND state = ? AND try_number = ?"));
+      TRY(Bind(update, t).Bind(Name(*change.from)).Bind(change.from_try).Run());
       if (writer_->changes() != 1)
         return Error(ErrorCode::kConflict,
                      fmt::format("task {} of run {} is not {} any more", t.task_id, t.run_id, Name(*change.from)));
@@ -601,7 +608,7 @@ class SqliteStore final : public MetadataStore {
         .Bind(t.dag_id)
         .Bind(t.run_id)
         .Bind(t.task_id)
-        .Bind(static_cast<int64_t>(t.try_number))
+        .Bind(t.try_number)
         .Bind(Name(t.state))
         .Bind(t.start_ms)
         .Bind(t.end_ms)
@@ -615,6 +622,9 @@ class SqliteStore final : public MetadataStore {
   bool synchronous_full_ = true;  // what the writer's pragma says now
   std::unique_ptr<Database> writer_, reader_;
 };
+
+#undef SELECT_RUNS
+#undef SELECT_TASKS
 
 }  // namespace
 

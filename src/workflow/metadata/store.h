@@ -23,6 +23,10 @@ struct RunRow {
   std::string dag_version;  // of the file it started with
 };
 
+struct RunKey {
+  std::string dag_id, run_id;
+};
+
 struct TaskRow {
   std::string dag_id, run_id, task_id, operator_name, pool, queue, note;
   TaskState state = TaskState::kNone;
@@ -157,6 +161,14 @@ class MetadataStore {
   virtual Result<std::vector<DagRow>> Dags() = 0;
   virtual Status PutDags(const std::vector<DagRow>& dags) = 0;  // replaces what is there but `paused`
   virtual Status SetPaused(const std::string& dag_id, bool paused) = 0;
+
+  /// Finished runs that may go, oldest first: ended before `ended_before_ms`, or beyond the newest `runs_kept` of their
+  /// DAG (0: no such limit). Never a DAG's newest run or its last by schedule: what comes next is reckoned from them.
+  virtual Result<std::vector<RunKey>> ExpiredRuns(int64_t ended_before_ms, int runs_kept, int limit) = 0;
+  /// With all that belongs to them; what is not finished any more stays. One transaction.
+  virtual Status DeleteRuns(const std::vector<RunKey>& runs) = 0;
+  /// How many; at most `limit`.
+  virtual Result<int> DeleteAlerts(int64_t before_ms, int limit) = 0;
 
   virtual Result<std::vector<CallbackRow>> OwedCallbacks() = 0;
   virtual Result<std::vector<SlaMissRow>> SlaMisses(const std::string& dag_id, int limit) = 0;

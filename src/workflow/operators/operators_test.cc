@@ -252,7 +252,8 @@ tasks:
   - {task_id: stored, operator: sensor.sql, upstream: start_again, with: {sql: "SELECT count(*) FROM copied", min: 2, poke_interval: 100ms, timeout: 15s}}
   - {task_id: unhealthy, operator: sensor.stream_health, upstream: stored, with: {jobs: [copy, absent], healthy_for: 100ms, poke_interval: 50ms, timeout: 300ms, soft_fail: true}}
   - {task_id: healthy, operator: sensor.stream_health, upstream: stored, with: {job: copy, min_events_per_second: 0, healthy_for: 200ms, poke_interval: 50ms, timeout: 10s}}
-  - {task_id: stop, operator: stream.stop, upstream: [healthy, unhealthy], trigger_rule: all_done, with: {names: [copy, absent]}}
+  - {task_id: watches, operator: sensor.stream_health, upstream: stored, with: {job: copy, min_events_per_second: 0, healthy_for: 50ms, watch_for: 1200ms, mode: reschedule, poke_interval: 50ms, timeout: 10s}}
+  - {task_id: stop, operator: stream.stop, upstream: [healthy, unhealthy, watches], trigger_rule: all_done, with: {names: [copy, absent]}}
 )yaml");
   Start(true);
   DagRunInfo run = RunToEnd("stream");
@@ -263,6 +264,9 @@ tasks:
   EXPECT_EQ(XCom(run, "start"), "\"copy\"");
   EXPECT_EQ(Task(run, "unhealthy").state, "skipped") << Why(run);
   EXPECT_EQ(Task(run, "healthy").state, "success") << Why(run);
+  EXPECT_EQ(Task(run, "watches").state, "success") << Why(run);
+  EXPECT_GE(*Task(run, "watches").end_date_ms - *Task(run, "watches").start_date_ms, 1200);
+  EXPECT_LT(*Task(run, "healthy").end_date_ms - *Task(run, "healthy").start_date_ms, 1200);
   EXPECT_NE(XCom(run, "stop").find(R"("rows_out":2)"), std::string::npos) << XCom(run, "stop");
   auto alerts = scheduler_->Alerts(10);
   ASSERT_EQ(alerts->size(), 1u);  // of a job that is missing; once, however often the sensor poked

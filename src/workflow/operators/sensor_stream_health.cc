@@ -14,8 +14,8 @@ namespace {
 constexpr int64_t kSampleMs = 500;
 constexpr int64_t kStartupMs = 15'000;
 
-/// True once jobs were healthy for a while: running, fast enough, throughput high enough. What is not is alerted, once
-/// a problem.
+/// True once jobs were healthy for a while: running, fast enough, throughput high enough; not before `watch_for` has
+/// passed since the first poke. What is not is alerted, once a problem.
 class StreamHealthSensor final : public Operator {
  public:
   Result<bool> Poke(TaskContext& context, Outcome* outcome) override {
@@ -23,13 +23,16 @@ class StreamHealthSensor final : public Operator {
     if (jobs == nullptr) return Unsupported("no streaming engine is configured for this scheduler");
     const double least_rate = TRY(context.Number("min_events_per_second", 100));
     const int64_t latency_ms = TRY(context.DurationMs("max_latency", 30'000)),
-                  healthy_for_ms = TRY(context.DurationMs("healthy_for", 5'000));
+                  healthy_for_ms = TRY(context.DurationMs("healthy_for", 5'000)),
+                  watch_for_ms = TRY(context.DurationMs("watch_for", 0));
     const bool alerting = TRY(context.Boolean("alert", true));
     List names = TRY(context.Values("job"));
     for (const Value& name : TRY(context.Values("jobs"))) names.push_back(name);
     if (names.empty()) return InvalidArgument("operator sensor.stream_health needs 'job' or 'jobs'");
     Clock& clock = context.environment.clock;
-    const int64_t began_ms = clock.MonotonicMs();
+    const int64_t began_ms = clock.MonotonicMs(), now_ms = clock.NowMs();
+    const int64_t watched_ms = std::max<int64_t>(now_ms - context.instance.first_poke_ms.value_or(now_ms), 0);
+    const int64_t healthy_at_ms = began_ms + std::max(healthy_for_ms, watch_for_ms - watched_ms);
     Map numbers;
     while (true) {
       std::vector<std::pair<std::string, std::string>> problems;  // kind of it, text
@@ -74,13 +77,14 @@ class StreamHealthSensor final : public Operator {
         outcome->message = problems[0].second;
         return false;
       }
-      if (clock.MonotonicMs() - began_ms >= healthy_for_ms) {
+      if (clock.MonotonicMs() >= healthy_at_ms) {
         outcome->message.clear();
         outcome->xcoms.emplace_back("return_value", ToJson(Value(numbers)));
         context.log.Info("Healthy: " + ToJson(Value(numbers)));
         return true;
       }
-      if (!context.cancel.Sleep(std::min(kSampleMs, healthy_for_ms))) return false;
+      if (!context.cancel.Sleep(std::min(kSampleMs, std::max<int64_t>(healthy_at_ms - clock.MonotonicMs(), 1))))
+        return false;
     }
   }
 };

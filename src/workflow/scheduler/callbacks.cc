@@ -64,7 +64,7 @@ Status Produce(TaskEnvironment& environment, const std::string& topic, const std
   return writer->Flush();
 }
 
-Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Callback& callback) {
+Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Callback& callback, CancelToken& stop) {
   const Task* task = r.task >= 0 ? &r.dag->tasks[static_cast<size_t>(r.task)] : nullptr;
   TaskScope scope(environment, *r.dag, task, r.run, r.instance);
   scope.Set("exception", r.row.reason.empty() ? Value() : Value(r.row.reason));
@@ -114,6 +114,7 @@ Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Call
     command.arguments = {"bash", "-c", TextOf(config, "command", "")};
     command.cwd = environment.options.base_dir;
     command.timeout_ms = 60'000;
+    command.cancel = &stop;
     if (const Value* timeout = config.Find("timeout")) (void)ParseDurationMs(PythonStr(*timeout), &command.timeout_ms);
     int code = TRY(RunCommand(command));
     if (code != 0) return Error(ErrorCode::kUnavailable, fmt::format("exit status {}", code));
@@ -130,7 +131,10 @@ Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Call
     request.headers.emplace_back("Content-Type", "application/json");
     if (const Value* headers = config.Find("headers"); headers && headers->is_map())
       for (const auto& [name, value] : headers->map()) request.headers.emplace_back(name, PythonStr(value));
-    http::ClientResponse response = TRY(http::Call(request));
+    http::ClientOptions options;
+    options.timeout_ms = 30'000;
+    if (const Value* timeout = config.Find("timeout")) (void)ParseDurationMs(PythonStr(*timeout), &options.timeout_ms);
+    http::ClientResponse response = TRY(http::Call(request, options));
     if (response.status >= 300) return Error(ErrorCode::kUnavailable, fmt::format("status {}", response.status));
     return {};
   }
@@ -151,21 +155,24 @@ Status RunOne(TaskEnvironment& environment, const CallbackRequest& r, const Call
 
 }  // namespace
 
-void RunCallbacks(TaskEnvironment& environment, const CallbackRequest& request) {
+bool RunCallbacks(TaskEnvironment& environment, const CallbackRequest& request, CancelToken& stop) {
   const Task* task = request.task >= 0 ? &request.dag->tasks[static_cast<size_t>(request.task)] : nullptr;
   const std::vector<Callback>* callbacks = ListOf(*request.dag, task, request.row.event);
-  if (callbacks == nullptr) return;
+  if (callbacks == nullptr) return true;
   for (const Callback& callback : *callbacks) {
+    if (stop.cancelled()) return false;
     Status done;
     try {
-      done = RunOne(environment, request, callback);
+      done = RunOne(environment, request, callback, stop);
     } catch (const std::exception& e) {  // of a library: not worth the platform
       done = Internal(e.what());
     }
+    if (stop.cancelled() && !done.ok()) return false;
     if (!done.ok())
       LogError("scheduler", fmt::format("{}.{} {} of {}: callback {}: {}", request.row.dag_id, request.row.task_id,
                                         request.row.event, request.row.run_id, callback.kind, done.error().ToString()));
   }
+  return true;
 }
 
 }  // namespace tailrace::workflow

@@ -62,6 +62,11 @@ class CrashingStore final : public MetadataStore {
   Result<std::vector<DagRow>> Dags() override { return inner_.Dags(); }
   Status PutDags(const std::vector<DagRow>& d) override { return inner_.PutDags(d); }
   Status SetPaused(const std::string& d, bool p) override { return inner_.SetPaused(d, p); }
+  Result<std::vector<RunKey>> ExpiredRuns(int64_t before_ms, int kept, int limit) override {
+    return inner_.ExpiredRuns(before_ms, kept, limit);
+  }
+  Status DeleteRuns(const std::vector<RunKey>& runs) override { return inner_.DeleteRuns(runs); }
+  Result<int> DeleteAlerts(int64_t before_ms, int limit) override { return inner_.DeleteAlerts(before_ms, limit); }
   Result<std::vector<CallbackRow>> OwedCallbacks() override { return inner_.OwedCallbacks(); }
   Result<std::vector<SlaMissRow>> SlaMisses(const std::string& d, int n) override { return inner_.SlaMisses(d, n); }
   Status AddAlert(const AlertRow& a) override { return inner_.AddAlert(a); }

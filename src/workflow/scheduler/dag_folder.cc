@@ -50,11 +50,16 @@ namespace {
 
 class InotifyWatch final : public FolderWatch {
  public:
-  InotifyWatch(const std::string& folder, std::function<void()> changed) : changed_(std::move(changed)) {
+  InotifyWatch(const std::string& folder, std::function<void()> changed)
+      : changed_(std::move(changed)), folder_(folder) {
+    const size_t slash = folder_.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : folder_.substr(0, slash);
+    name_ = folder_.substr(slash == std::string::npos ? 0 : slash + 1);
     notify_ = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     stop_ = eventfd(0, EFD_CLOEXEC);
-    if (inotify_add_watch(notify_, folder.c_str(),
-                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR) < 0)
+    parent_watch_ = inotify_add_watch(notify_, parent.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    WatchFolder();
+    if (parent_watch_ < 0 && folder_watch_ < 0)
       LogWarning("scheduler", fmt::format("{} can't be watched; changes of DAG files show after a restart", folder));
     thread_ = std::thread([this] { Loop(); });
   }
@@ -67,20 +72,41 @@ class InotifyWatch final : public FolderWatch {
   }
 
  private:
+  void WatchFolder() {
+    folder_watch_ = inotify_add_watch(
+        notify_, folder_.c_str(),
+        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
+  }
+
+  /// Takes what has happened; whether it concerns the folder.
+  bool Drain() {
+    bool concerns = false;
+    alignas(inotify_event) char buffer[16384];
+    for (ssize_t n; (n = read(notify_, buffer, sizeof(buffer))) > 0;)
+      for (ssize_t at = 0; at < n;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+        const bool appeared = event->wd == parent_watch_ && event->len > 0 && name_ == event->name;
+        if (appeared) WatchFolder();
+        concerns |= appeared || event->wd == folder_watch_ || (event->mask & IN_Q_OVERFLOW) != 0;
+      }
+    return concerns;
+  }
+
   void Loop() {
     constexpr int kSettleMs = 20;  // editors write a file in several steps
     pollfd fds[2] = {{notify_, POLLIN, 0}, {stop_, POLLIN, 0}};
-    char events[16384];
     while (poll(fds, 2, -1) >= 0 && (fds[1].revents & POLLIN) == 0) {
-      do {
-        while (read(notify_, events, sizeof(events)) > 0) {}
-      } while (poll(fds, 2, kSettleMs) > 0 && (fds[1].revents & POLLIN) == 0);
+      bool concerns = Drain();
+      while (concerns && poll(fds, 2, kSettleMs) > 0 && (fds[1].revents & POLLIN) == 0) Drain();
       if ((fds[1].revents & POLLIN) != 0) return;
-      changed_();
+      if (concerns) changed_();
     }
   }
+
   std::function<void()> changed_;
-  int notify_, stop_;
+  std::string folder_, name_;
+  int notify_ = -1, stop_ = -1, folder_watch_ = -1, parent_watch_ = -1;
   std::thread thread_;
 };
 

@@ -19,7 +19,8 @@ struct FolderContents {
 /// (by name) is the error. At most 10,000 files.
 FolderContents LoadFolder(const std::string& folder, const LoadOptions& options);
 
-/// Watches a folder with inotify and calls back on a thread of its own shortly after a file changed.
+/// Watches a folder with inotify and calls back on a thread of its own shortly after a file changed. The folder may
+/// come and go; what it lies in must be there.
 class FolderWatch {
  public:
   virtual ~FolderWatch() = default;

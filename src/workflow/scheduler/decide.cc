@@ -238,8 +238,7 @@ void Engine::WakeFuture(RunEntry& run, int task) {
 
 void Engine::FillSlots() {
   if (stopping_) return;
-  // Pools found full in this pass are not looked at again; a task that takes several slots may wait while a smaller one
-  // fits.
+  // A task that takes several slots may wait while a narrower one goes ahead.
   std::vector<std::pair<RunEntry*, int>> chosen;
   for (const ReadyKey& key : ready_) {
     if (active_ + static_cast<int>(chosen.size()) >= options_.parallelism) break;

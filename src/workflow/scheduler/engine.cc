@@ -14,8 +14,7 @@ namespace tailrace::workflow {
 Engine::Engine(EngineOptions options, MetadataStore& store, Executor& executor, Clock& clock,
                std::function<void(CallbackRequest)> callback)
     : options_(std::move(options)), store_(store), executor_(executor), clock_(clock), callback_(std::move(callback)) {
-  pool_slots_[kDefaultPool] = kDefaultPoolSlots;
-  for (const auto& [name, slots] : options_.pools) pool_slots_[name] = slots;
+  SetPools({});
   started_ms_ = clock_.NowMs();
   next_heartbeat_mono_ms_ = clock_.MonotonicMs() + options_.heartbeat_ms;
 }
@@ -25,6 +24,11 @@ Engine::~Engine() = default;
 Engine::RunEntry* Engine::Find(const std::string& dag_id, const std::string& run_id) {
   auto it = runs_.find({dag_id, run_id});
   return it == runs_.end() ? nullptr : it->second.get();
+}
+
+void Engine::SetPools(std::map<std::string, int> pools) {
+  pool_slots_ = std::move(pools);
+  pool_slots_.try_emplace(kDefaultPool, kDefaultPoolSlots);
 }
 
 int Engine::PoolSlots(const Dag& dag, const std::string& pool) const {

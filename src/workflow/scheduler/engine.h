@@ -28,7 +28,6 @@ namespace tailrace::workflow {
 struct EngineOptions {
   std::string scheduler_id, hostname;
   int parallelism = 32;
-  std::map<std::string, int> pools;
   int64_t heartbeat_ms = 10'000;
   bool retry_at_once = false;  // `dag test`: nobody wants to wait five minutes
 };
@@ -59,7 +58,8 @@ class Engine {
   /// All DAGs there are now. Runs keep the version they started with; runs of a DAG that is gone wait for it.
   Status SetDags(std::map<std::string, Loaded> dags);
   Status SetPaused(const std::string& dag_id, bool paused);
-  void SetPool(const std::string& name, int slots) { pool_slots_[name] = slots; }
+  /// Of the project and the metadata; those of DAG files besides. Tasks that hold slots of a smaller pool keep them.
+  void SetPools(std::map<std::string, int> pools);
 
   Result<RunRow> Trigger(const std::string& dag_id, const std::string& conf_json, std::string run_id,
                          std::optional<int64_t> logical_date_ms, const std::string& run_type);
@@ -67,6 +67,8 @@ class Engine {
   Status Mark(const std::string& dag_id, const std::string& run_id, const std::string& task_id, TaskState state);
   void OnTaskEvent(TaskEvent event);
   void CallbackDone(int64_t id) { batch_.callbacks_done.push_back(id); }
+  /// Finished runs, from the metadata. Those that something is happening to (a clear) stay. How many went.
+  Result<int> DeleteRuns(std::vector<RunKey> runs);
 
   /// Does everything there is to do now. An error: the transaction did not go through; the next Tick tries again.
   Status Tick();

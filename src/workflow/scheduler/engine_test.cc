@@ -399,5 +399,63 @@ TEST(Engine, BadTriggers) {
   EXPECT_EQ(b.engine->Trigger("d", "{}", "same", std::nullopt, "manual").error().code(), ErrorCode::kAlreadyExists);
 }
 
+TEST(Engine, MarkingSuccessLetsWhatFailedBehindItRun) {
+  EngineBench b(
+      "tasks: [{task_id: a, operator: branch}, {task_id: b, operator: branch, upstream: a}, {task_id: c, operator: "
+      "branch, upstream: b}]");
+  b.executor.script = [](const TaskRequest& r) {
+    return r.instance.task_id == "a" ? Outcome::Fail("no") : Outcome::Success();
+  };
+  b.Trigger();
+  EXPECT_EQ(b.State("c"), "upstream_failed");
+  EXPECT_EQ(b.RunState(), "failed");
+  EngineBench::Must(b.engine->Mark("d", "r1", "a", TaskState::kSuccess));
+  b.Settle();
+  EXPECT_EQ(b.State("c"), "success");
+  EXPECT_EQ(b.RunState(), "success");
+}
+
+TEST(Engine, OldRunsGoButNotWhatTheScheduleIsReckonedFrom) {
+  EngineBench b(
+      "schedule: '@hourly'\nstart_date: 2023-12-31T20:00:00\ncatchup: true\ntasks: [{task_id: a, operator: branch}]",
+      1'704'067'200'000);  // five runs by schedule
+  for (int i = 0; i < 4; ++i) {
+    b.clock.Advance(1000);
+    b.Trigger("m" + std::to_string(i));
+  }
+  const size_t all = b.store->Runs("d", 100)->size();
+  ASSERT_EQ(all, 9u);
+  EXPECT_TRUE(b.store->ExpiredRuns(INT64_MIN, 0, 100)->empty());
+  EXPECT_EQ(b.store->ExpiredRuns(INT64_MIN, 6, 100)->size(), 3u);
+  EXPECT_EQ(b.store->ExpiredRuns(INT64_MIN, 6, 2)->size(), 2u);
+  auto old = b.store->ExpiredRuns(b.clock.NowMs() + 1000, 0, 100);  // by age all of them are
+  ASSERT_EQ(old->size(), all - 2);
+  EXPECT_EQ(*b.engine->DeleteRuns(*old), static_cast<int>(all - 2));
+  auto left = b.store->Runs("d", 100);
+  ASSERT_EQ(left->size(), 2u);
+  EXPECT_EQ(left->at(0).run_id, "m3");
+  EXPECT_EQ(left->at(1).run_type, "scheduled");
+  for (const RunKey& gone : *old) {
+    EXPECT_TRUE(b.store->Tasks(gone.dag_id, gone.run_id)->empty());
+    EXPECT_TRUE(b.store->Transitions(gone.dag_id, gone.run_id)->empty());
+    EXPECT_TRUE(b.store->Tries(gone.dag_id, gone.run_id, "a")->empty());
+  }
+  b.Advance(3'600'000);
+  EXPECT_EQ(b.store->Runs("d", 100)->size(), 3u);  // the next hour, nothing twice
+}
+
+TEST(Engine, ARunThatIsClearedIsNotDeleted) {
+  EngineBench b("tasks: [{task_id: a, operator: branch}]");
+  b.Trigger("r1", 1'000);
+  b.Trigger("r2", 2'000);
+  auto old = b.store->ExpiredRuns(INT64_MIN, 1, 100);
+  ASSERT_EQ(old->size(), 1u);
+  b.executor.script = [](const TaskRequest&) { return std::optional<Outcome>(); };
+  EngineBench::Must(b.engine->Clear("d", "r1", "", false));
+  EXPECT_EQ(*b.engine->DeleteRuns(*old), 0);
+  b.Settle();
+  EXPECT_EQ(b.RunState("r1"), "running");
+}
+
 }  // namespace
 }  // namespace tailrace::workflow

@@ -446,6 +446,12 @@ Status Engine::SetDags(std::map<std::string, Loaded> dags) {
   return {};
 }
 
+Result<int> Engine::DeleteRuns(std::vector<RunKey> runs) {
+  std::erase_if(runs, [&](const RunKey& run) { return Find(run.dag_id, run.run_id) != nullptr; });
+  if (!runs.empty()) TRY(store_.DeleteRuns(runs));
+  return static_cast<int>(runs.size());
+}
+
 Status Engine::SetPaused(const std::string& dag_id, bool paused) {
   auto it = dags_.find(dag_id);
   if (it == dags_.end()) return NotFound(fmt::format("no DAG '{}'", dag_id));
@@ -520,6 +526,12 @@ Status Engine::Mark(const std::string& dag_id, const std::string& run_id, const 
   Detach(*run, task, "marked");
   run->tasks[task].row.due_ms.reset();
   Move(*run, task, state, "marked", Mover::kUser);
+  // What failed behind it gets another chance (Airflow: DAG.set_task_instance_state).
+  for (int d : run->dag->Descendants(task)) {
+    const TaskState s = run->tasks[d].row.state;
+    if (s == TaskState::kFailed || s == TaskState::kUpstreamFailed) ClearOne(*run, d);
+  }
+  for (int d : run->dag->Descendants(task)) Check(*run, d);
   if (Finished(run->row.state)) Move(*run, RunState::kQueued, "a task was marked", Mover::kUser);
   Visit(*run);
   return {};

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "base/random.h"
+#include "io/file.h"
 #include "workflow/executor/process_table.h"
 #include "workflow/operators/output.h"
 #include "workflow/scheduler/callbacks.h"
@@ -38,18 +38,10 @@ DagRunInfo Public(const RunRow& r) {
   return info;
 }
 
-Status MakeDirectories(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return IoError("mkdir " + part, errno);
-    if (slash == std::string::npos) return {};
-  }
-}
-
 }  // namespace
 
 SchedulerImpl::SchedulerImpl(SchedulerOptions options, OperatorServices services, Clock& clock)
-    : options_(std::move(options)), services_(services), clock_(clock) {}
+    : options_(std::move(options)), services_(services), clock_(clock), pools_(options_.pools) {}
 
 SchedulerImpl::~SchedulerImpl() {
   Shutdown(0);
@@ -58,7 +50,7 @@ SchedulerImpl::~SchedulerImpl() {
 
 /// One scheduler a data directory: the lock goes with the process, however it ends.
 Status SchedulerImpl::TakeFolder(const std::string& data_dir) {
-  TRY(MakeDirectories(data_dir));
+  TRY(io::MakeDirectories(data_dir));
   std::string path = data_dir + "/scheduler.lock";
   lock_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_fd_ < 0) return IoError("open " + path, errno);
@@ -94,25 +86,26 @@ Status SchedulerImpl::Open(const std::string& only_file) {
   engine_options.scheduler_id = scheduler_id_;
   engine_options.hostname = hostname;
   engine_options.parallelism = options_.parallelism;
-  engine_options.pools = options_.pools;
   engine_options.retry_at_once = options_.log_to_stdout;
   engine_ = std::make_unique<Engine>(engine_options, *store_, *executor_, clock_, [this](CallbackRequest request) {
     callback_pool_->Submit([this, request = std::move(request)] {
-      RunCallbacks(*environment_, request);
+      if (!RunCallbacks(*environment_, request, stopping_)) return;  // owed; the next start runs them
       Post([this, id = request.row.id] { engine_->CallbackDone(id); });
     });
   });
-  for (const auto& [name, slots] : TRY(store_->Pools())) engine_->SetPool(name, slots);
   TRY(LoadDags(true));
   TRY(engine_->Recover());
   TRY(engine_->Tick());
   thread_ = std::thread([this] { Loop(); });
   if (only_file_.empty() && !options_.dags_dir.empty())
-    watch_ = FolderWatch::Start(options_.dags_dir, [this] {
-      Status loaded = LoadDags(false);
-      if (!loaded.ok()) LogError("scheduler", loaded.error().ToString());
-    });
+    watch_ = FolderWatch::Start(options_.dags_dir, [this] { LoadDagsAgain(); });
+  if (only_file_.empty()) tidy_thread_ = std::thread([this] { KeepTidy(); });
   return {};
+}
+
+void SchedulerImpl::LoadDagsAgain() {
+  Status loaded = LoadDags(false);
+  if (!loaded.ok() && loaded.error().code() != ErrorCode::kCancelled) LogError("scheduler", loaded.error().ToString());
 }
 
 void SchedulerImpl::Post(std::function<void()> event) {
@@ -177,7 +170,8 @@ void SchedulerImpl::Loop() {
 }
 
 Status SchedulerImpl::LoadDags(bool at_start) {
-  LoadOptions options{options_.max_active_runs, options_.max_active_tasks, options_.pools};
+  std::lock_guard load_lock(load_mutex_);
+  LoadOptions options{options_.max_active_runs, options_.max_active_tasks, pools_};
   FolderContents contents;
   if (!only_file_.empty()) {
     std::shared_ptr<const Dag> dag = TRY(LoadDagFile(only_file_, options));
@@ -208,7 +202,13 @@ Status SchedulerImpl::LoadDags(bool at_start) {
   }
   TRY(store_->PutDags(rows));
   // The engine first: who sees a DAG here can run it.
-  TRY(at_start ? engine_->SetDags(loaded) : OnEngine([&] { return engine_->SetDags(loaded); }));
+  std::map<std::string, int> pools = TRY(store_->Pools());
+  for (const auto& [name, slots] : pools_) pools.try_emplace(name, slots);
+  auto tell = [&]() -> Status {
+    engine_->SetPools(std::move(pools));
+    return engine_->SetDags(std::move(loaded));
+  };
+  TRY(at_start ? tell() : OnEngine(tell));
   std::lock_guard lock(dags_mutex_);
   contents_ = std::move(contents);
   return {};
@@ -388,6 +388,15 @@ Status SchedulerImpl::SetVariable(const std::string& key, const std::string& val
 }
 Result<std::map<std::string, std::string>> SchedulerImpl::Variables() { return store_->Variables(); }
 
+Status SchedulerImpl::SetPools(std::map<std::string, int> pools) {
+  {
+    std::lock_guard lock(load_mutex_);
+    if (pools == pools_) return {};
+    pools_ = std::move(pools);
+  }
+  return LoadDags(false);
+}
+
 Status SchedulerImpl::SetPaused(const std::string& dag_id, bool paused) {
   return OnEngine([&] { return engine_->SetPaused(dag_id, paused); });
 }
@@ -431,7 +440,9 @@ void SchedulerImpl::Shutdown(int64_t grace_ms) {
     if (shut_down_) return;
     shut_down_ = true;
   }
+  stopping_.Cancel();
   watch_.reset();
+  if (tidy_thread_.joinable()) tidy_thread_.join();
   if (engine_ && thread_.joinable()) {
     (void)OnEngine([&]() -> Status {
       engine_->StopStarting();

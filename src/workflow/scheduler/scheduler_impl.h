@@ -47,6 +47,7 @@ class SchedulerImpl final : public Scheduler {
   Result<std::string> Variable(const std::string& key) override;
   Status SetVariable(const std::string& key, const std::string& value) override;
   Result<std::map<std::string, std::string>> Variables() override;
+  Status SetPools(std::map<std::string, int> pools) override;
   Status SetPaused(const std::string& dag_id, bool paused) override;
   Status Clear(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
                bool downstream) override;
@@ -63,7 +64,12 @@ class SchedulerImpl final : public Scheduler {
                                std::optional<int64_t> logical_date_ms, const std::string& run_type);
   Status TakeFolder(const std::string& data_dir);
   void Loop();
+  /// Reads the folder again and tells the engine.
   Status LoadDags(bool at_start);
+  void LoadDagsAgain();
+  // retention.cc
+  void KeepTidy();
+  Status Tidy();
   std::shared_ptr<const Dag> FindDag(const std::string& dag_id);
 
   SchedulerOptions options_;
@@ -77,8 +83,9 @@ class SchedulerImpl final : public Scheduler {
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Engine> engine_;  // used by thread_ only, once that runs
   std::unique_ptr<FolderWatch> watch_;
+  CancelToken stopping_;  // for what waits: callbacks, retention
   std::unique_ptr<ThreadPool> callback_pool_;
-  std::thread thread_;
+  std::thread thread_, tidy_thread_;
 
   std::mutex mutex_;
   std::condition_variable wake_, ended_;
@@ -87,6 +94,8 @@ class SchedulerImpl final : public Scheduler {
   bool stop_ = false, shut_down_ = false;
   uint64_t ended_count_ = 0;
 
+  std::mutex load_mutex_;  // one load at a time; guards pools_
+  std::map<std::string, int> pools_;
   std::mutex dags_mutex_;  // guards contents_
   FolderContents contents_;
 };

@@ -8,10 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
 #include "base/clock.h"
+#include "io/file.h"
 #include "workflow/testing.h"
 
 namespace tailrace::workflow {
@@ -235,25 +237,112 @@ TEST_F(SchedulerTest, TestDagLeavesNothingBehind) {
   EXPECT_EQ(run->state, "success");
 }
 
-/// Not a test: numbers for docs/profiles/workflow.md. Run with --gtest_also_run_disabled_tests.
-TEST_F(SchedulerTest, DISABLED_SpeedOfTrivialTasks) {
-  std::string chain = "max_active_tasks: 64\ntasks:\n", wide = chain;
-  for (int i = 0; i < 20; ++i)
-    chain += fmt::format("- {{task_id: t{0}, operator: bash, with: {{command: 'true'}}, upstream: [{1}]}}\n", i,
-                         i ? fmt::format("t{}", i - 1) : "");
-  for (int i = 0; i < 40; ++i)
-    wide += fmt::format("- {{task_id: t{0}, operator: bash, with: {{command: 'true'}}}}\n", i);
-  Dag("chain", chain);
-  Dag("wide", wide);
+TEST_F(SchedulerTest, AFolderThatIsMadeLaterIsSeenToo) {
   Start();
-  for (int round = 0; round < 7; ++round)
-    for (const char* id : {"chain", "wide"}) {
-      auto began = std::chrono::steady_clock::now();
-      DagRunInfo run = RunToEnd(id);
-      double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-      EXPECT_EQ(run.state, "success");
-      printf("%s %.1f ms\n", id, ms);
+  EXPECT_TRUE(scheduler_->Dags().empty());
+  auto appears = [&](size_t count) {
+    for (int i = 0; i < 500 && scheduler_->Dags().size() != count; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return scheduler_->Dags().size();
+  };
+  Dag("first", "tasks: [{task_id: a, operator: empty}]\n");
+  EXPECT_EQ(appears(1), 1u);
+  Dag("second", "tasks: [{task_id: a, operator: empty}]\n");
+  EXPECT_EQ(appears(2), 2u);
+  ASSERT_OK(io::RemoveTree(folder_.path() + "/dags"));
+  EXPECT_EQ(appears(0), 0u);
+  Dag("third", "tasks: [{task_id: a, operator: empty}]\n");
+  EXPECT_EQ(appears(1), 1u);
+}
+
+TEST_F(SchedulerTest, LongestNamesHaveLogs) {
+  const std::string long_id(250, 'x');
+  Dag("long",
+      "dag_id: " + long_id + "\ntasks: [{task_id: " + long_id + ", operator: bash, with: {command: 'echo hello'}}]\n");
+  Start();
+  auto run = scheduler_->Trigger(long_id, "{}", long_id, std::nullopt);
+  ASSERT_OK(run);
+  auto ended = scheduler_->WaitRun(long_id, long_id, 20'000);
+  ASSERT_OK(ended);
+  EXPECT_EQ(ended->state, "success") << Log(*ended, long_id);
+  EXPECT_NE(Log(*ended, long_id).find("hello"), std::string::npos);
+}
+
+TEST_F(SchedulerTest, PoolsChangeWhileItRuns) {
+  Dag("narrow", R"(
+default_args: {pool: p}
+tasks:
+  - {task_id: a, operator: bash, with: {command: "while ! test -e go.txt; do sleep 0.02; done"}}
+  - {task_id: b, operator: bash, with: {command: "while ! test -e go.txt; do sleep 0.02; done"}}
+)");
+  SchedulerOptions options = Options();
+  options.pools = {{"p", 1}};
+  auto started = Scheduler::Start(options, {}, Clock::System());
+  ASSERT_OK(started);
+  scheduler_ = std::move(*started);
+  ASSERT_OK(scheduler_->Trigger("narrow", "{}", "r1", std::nullopt));
+  auto running = [&](int wanted) {
+    int count = -1;
+    for (int i = 0; i < 300 && count != wanted; ++i) {
+      if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      auto tasks = scheduler_->Tasks("narrow", "r1");
+      count = static_cast<int>(
+          std::count_if(tasks->begin(), tasks->end(), [](const auto& t) { return t.state == "running"; }));
     }
+    return count;
+  };
+  EXPECT_EQ(running(1), 1);
+  ASSERT_OK(scheduler_->SetPools({{"p", 2}, {"q", 1}}));
+  EXPECT_EQ(running(2), 2);
+  Dag("named", "tasks: [{task_id: a, operator: empty, pool: q}]\n");  // a pool that was not there at the start
+  for (int i = 0; i < 300 && scheduler_->Dags().size() < 2; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(RunToEnd("named").state, "success");
+  ASSERT_OK(scheduler_->SetPools({{"p", 2}}));
+  for (const DagSummary& d : scheduler_->Dags())
+    EXPECT_EQ(d.dag_id == "named", d.error.find("unknown pool 'q'") != std::string::npos) << d.error;
+  folder_.Write("go.txt", "");
+  EXPECT_EQ(scheduler_->WaitRun("narrow", "r1", 10'000)->state, "success");
+}
+
+TEST_F(SchedulerTest, OldRunsGoWithTheirLogs) {
+  Dag("many", "tasks: [{task_id: a, operator: bash, with: {command: 'echo kept'}}]\n");
+  SchedulerOptions options = Options();
+  options.runs_kept = 3;
+  options.tidy_every_ms = 50;
+  auto started = Scheduler::Start(options, {}, Clock::System());
+  ASSERT_OK(started);
+  scheduler_ = std::move(*started);
+  std::vector<DagRunInfo> runs;
+  for (int i = 0; i < 8; ++i) runs.push_back(RunToEnd("many"));
+  for (int i = 0; i < 500 && scheduler_->Runs("many", 100)->size() > 3; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  auto left = scheduler_->Runs("many", 100);
+  ASSERT_EQ(left->size(), 3u);
+  EXPECT_EQ(left->front().run_id, runs.back().run_id);
+  EXPECT_NE(Log(runs.back(), "a").find("kept"), std::string::npos);
+  EXPECT_FALSE(scheduler_->Tasks("many", runs.front().run_id).ok());
+  EXPECT_EQ(io::ListDirectory(options.data_dir + "/logs/dag_id=many")->size(), 3u);
+}
+
+TEST_F(SchedulerTest, AShutdownDoesNotWaitForCallbacksAndTheNextStartRunsThem) {
+  Dag("calls", R"(
+on_success_callback: [{bash: "echo begun >> calls.txt; test -e go.txt || sleep 30; echo done >> calls.txt"}]
+tasks: [{task_id: a, operator: empty}]
+)");
+  Start();
+  ASSERT_EQ(RunToEnd("calls").state, "success");
+  for (int i = 0; i < 300 && folder_.Read("calls.txt").empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  auto began = std::chrono::steady_clock::now();
+  scheduler_->Shutdown(1000);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(4));
+  scheduler_.reset();
+  folder_.Write("go.txt", "");
+  Start();
+  for (int i = 0; i < 300 && folder_.Read("calls.txt") != "begun\nbegun\ndone\n"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(folder_.Read("calls.txt"), "begun\nbegun\ndone\n");
 }
 
 }  // namespace
