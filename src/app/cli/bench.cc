@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -204,47 +203,44 @@ Result<int> EndToEnd(const Invocation& i, const BenchOptions& o) {
 
 }  // namespace
 
-void AddBench(CLI::App& root, Invocation& invocation) {
-  CLI::App* bench = root.add_subcommand("bench", "Simple load generators against any Kafka");
-  bench->require_subcommand(1);
+void AddBench(Command& root) {
+  Command bench = root.Add("bench", "Simple load generators against any Kafka");
   auto add = [&](const char* name, const char* help, const char* example, auto declare, auto act) {
-    CLI::App* command = AddCommand(*bench, name, help, example);
+    Command command = bench.Add(name, help, example);
     auto o = std::make_shared<BenchOptions>();
-    AddOutputOption(*command, invocation);
-    AddBootstrapOption(*command, invocation);
-    command->add_option("-t,--topic", o->topic, "made where it is missing");
-    command->add_option("-p,--partitions", o->partitions, "where the topic is made")->check(CLI::Range(1, 10'000));
-    declare(*command, *o);
-    command->callback([o, act, &invocation] {
-      invocation.run = [o, act, &invocation]() -> Result<int> { return act(invocation, *o); };
-    });
+    command.OutputOption();
+    command.BootstrapOption();
+    command.Value("-t,--topic", o->topic, "made where it is missing");
+    command.Value("-p,--partitions", o->partitions, "where the topic is made").Between(1, 10'000);
+    declare(command, *o);
+    command.Action([o, act](const Invocation& i) -> Result<int> { return act(i, *o); });
   };
-  auto producing = [](CLI::App& c, BenchOptions& o) {
-    c.add_option("-s,--size", o.size, "bytes of a value")->check(CLI::Range(1, 10'000'000));
-    c.add_option("--acks", o.acks, "0, 1 or all")->check(CLI::IsMember({"0", "1", "all"}));
-    c.add_option("--compression", o.compression, "none, gzip, snappy, lz4, zstd")
-        ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}));
-    c.add_option("--batch", o.batch, "bytes of a batch at most");
+  auto producing = [](Command& c, BenchOptions& o) {
+    c.Value("-s,--size", o.size, "bytes of a value").Between(1, 10'000'000);
+    c.Value("--acks", o.acks, "0, 1 or all").OneOf({"0", "1", "all"});
+    c.Value("--compression", o.compression, "none, gzip, snappy, lz4, zstd")
+        .OneOf({"none", "gzip", "snappy", "lz4", "zstd"});
+    c.Value("--batch", o.batch, "bytes of a batch at most");
   };
   add(
       "produce", "Write as fast as it goes", "tailrace bench produce --records 2000000 --size 100",
-      [producing](CLI::App& c, BenchOptions& o) {
-        c.add_option("-n,--records", o.records, "how many")->check(CLI::Range(1, 2'000'000'000));
+      [producing](Command& c, BenchOptions& o) {
+        c.Value("-n,--records", o.records, "how many").Between(1, 2'000'000'000);
         producing(c, o);
-        c.add_option("--linger", o.linger_ms, "how long a batch waits for more")->type_name("MS");
+        c.Value("--linger", o.linger_ms, "how long a batch waits for more").Type("MS");
       },
       Produce);
   add(
       "consume", "Read a topic as fast as it goes", "tailrace bench consume --records 2000000",
-      [](CLI::App& c, BenchOptions& o) {
-        c.add_option("-n,--records", o.records, "how many at most")->check(CLI::Range(1, 2'000'000'000));
+      [](Command& c, BenchOptions& o) {
+        c.Value("-n,--records", o.records, "how many at most").Between(1, 2'000'000'000);
       },
       Consume);
   add(
       "e2e", "Latency from send to receive at a steady rate", "tailrace bench e2e --rate 2000 --for 10",
-      [producing](CLI::App& c, BenchOptions& o) {
-        c.add_option("-r,--rate", o.rate, "records a second")->check(CLI::Range(1, 1'000'000));
-        c.add_option("--for", o.for_s, "how long")->type_name("SECONDS");
+      [producing](Command& c, BenchOptions& o) {
+        c.Value("-r,--rate", o.rate, "records a second").Between(1, 1'000'000);
+        c.Value("--for", o.for_s, "how long").Type("SECONDS");
         producing(c, o);
       },
       EndToEnd);

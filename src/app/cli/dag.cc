@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/command.h"
@@ -110,22 +109,19 @@ Result<int> Test(const Invocation& invocation, const DagOptions& options) {
 
 }  // namespace
 
-void AddDag(CLI::App& root, Invocation& invocation) {
-  CLI::App* dag = root.add_subcommand("dag", "Workflows: list, trigger, watch");
-  dag->require_subcommand(1);
+void AddDag(Command& root) {
+  Command dag = root.Add("dag", "Workflows: list, trigger, watch");
   // One command: its name, help, example, options, and what it does.
   auto add = [&](const char* name, const char* help, const char* example, auto declare, auto act) {
-    CLI::App* command = AddCommand(*dag, name, help, example);
+    Command command = dag.Add(name, help, example);
     auto options = std::make_shared<DagOptions>();
-    AddOutputOption(*command, invocation);
-    AddUrlOption(*command, invocation);
-    declare(*command, *options);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> { return act(invocation, *options); };
-    });
+    command.OutputOption();
+    command.UrlOption();
+    declare(command, *options);
+    command.Action([options, act](const Invocation& i) -> Result<int> { return act(i, *options); });
   };
-  auto none = [](CLI::App&, DagOptions&) {};
-  auto needs_dag = [](CLI::App& c, DagOptions& o) { c.add_option("DAG", o.dag, "its id")->required(); };
+  auto none = [](Command&, DagOptions&) {};
+  auto needs_dag = [](Command& c, DagOptions& o) { c.Value("DAG", o.dag, "its id").Required(); };
   auto path = [](const DagOptions& o) { return "/api/v1/dags/" + PathPart(o.dag); };
 
   add("list", "All DAGs", "tailrace dag list", none, [](const Invocation& i, const DagOptions&) -> Result<int> {
@@ -156,20 +152,19 @@ void AddDag(CLI::App& root, Invocation& invocation) {
       "trigger", "Start a run",
       "tailrace dag trigger streaming_pipeline --conf '{\"rate\": 500}' --wait\ntailrace dag trigger etl --wait -o "
       "json",
-      [](CLI::App& c, DagOptions& o) {
-        c.add_option("DAG", o.dag, "its id")->required();
-        c.add_option("--conf", o.conf, "parameters, a JSON object")->type_name("JSON");
-        c.add_option("--run-id", o.run_id, "instead of manual__TIME")->type_name("ID");
-        c.add_flag("--wait", o.wait, "until the run has ended; exit status 1 unless it succeeded");
-        c.add_option("--timeout", o.timeout_s, "with --wait: give up after this many seconds; 0: never")
-            ->type_name("SECONDS");
+      [](Command& c, DagOptions& o) {
+        c.Value("DAG", o.dag, "its id").Required();
+        c.Value("--conf", o.conf, "parameters, a JSON object").Type("JSON");
+        c.Value("--run-id", o.run_id, "instead of manual__TIME").Type("ID");
+        c.Flag("--wait", o.wait, "until the run has ended; exit status 1 unless it succeeded");
+        c.Value("--timeout", o.timeout_s, "with --wait: give up after this many seconds; 0: never").Type("SECONDS");
       },
       Trigger);
   add(
       "runs", "Runs, newest first", "tailrace dag runs streaming_pipeline --limit 5",
-      [](CLI::App& c, DagOptions& o) {
-        c.add_option("DAG", o.dag, "its id; default: all");
-        c.add_option("--limit", o.limit, "at most so many")->check(CLI::Range(1, 1000));
+      [](Command& c, DagOptions& o) {
+        c.Value("DAG", o.dag, "its id; default: all");
+        c.Value("--limit", o.limit, "at most so many").Between(1, 1000);
       },
       [path](const Invocation& i, const DagOptions& o) -> Result<int> {
         const std::string where = o.dag.empty() ? "/api/v1/runs" : path(o) + "/runs";
@@ -179,9 +174,9 @@ void AddDag(CLI::App& root, Invocation& invocation) {
       });
   add(
       "state", "State of a run", "tailrace dag state streaming_pipeline manual__2024-01-15T10:30:00Z",
-      [](CLI::App& c, DagOptions& o) {
-        c.add_option("DAG", o.dag, "its id")->required();
-        c.add_option("RUN", o.run, "the run's id; default: the last run");
+      [](Command& c, DagOptions& o) {
+        c.Value("DAG", o.dag, "its id").Required();
+        c.Value("RUN", o.run, "the run's id; default: the last run");
       },
       [path](const Invocation& i, const DagOptions& o) -> Result<int> {
         const Rest rest(PlatformUrl(i));
@@ -200,9 +195,9 @@ void AddDag(CLI::App& root, Invocation& invocation) {
       });
   add(
       "next", "Coming runs of a scheduled DAG", "tailrace dag next etl --count 3",
-      [](CLI::App& c, DagOptions& o) {
-        c.add_option("DAG", o.dag, "its id")->required();
-        c.add_option("--count", o.count, "how many")->check(CLI::Range(1, 100));
+      [](Command& c, DagOptions& o) {
+        c.Value("DAG", o.dag, "its id").Required();
+        c.Value("--count", o.count, "how many").Between(1, 100);
       },
       [path](const Invocation& i, const DagOptions& o) -> Result<int> {
         PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get(path(o) + "/next?count=" + std::to_string(o.count))),
@@ -221,11 +216,11 @@ void AddDag(CLI::App& root, Invocation& invocation) {
   add(
       "test", "Run a DAG once in this process, its log on the terminal",
       "tailrace dag test dags/etl.yaml\ntailrace dag test dags/etl.yaml --conf '{\"day\": \"2024-01-15\"}'",
-      [](CLI::App& c, DagOptions& o) {
-        c.add_option("FILE", o.file, "the DAG's file")->required();
-        c.add_option("--dag", o.dag, "which of the file's; default: the only one")->type_name("ID");
-        c.add_option("--conf", o.conf, "parameters, a JSON object")->type_name("JSON");
-        c.add_option("--project", o.dir, "directory with the tailrace.yaml; default: this one")->type_name("DIR");
+      [](Command& c, DagOptions& o) {
+        c.Value("FILE", o.file, "the DAG's file").Required();
+        c.Value("--dag", o.dag, "which of the file's; default: the only one").Type("ID");
+        c.Value("--conf", o.conf, "parameters, a JSON object").Type("JSON");
+        c.Value("--project", o.dir, "directory with the tailrace.yaml; default: this one").Type("DIR");
       },
       Test);
 }

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/command.h"
@@ -131,13 +130,13 @@ Result<int> Doctor(const Invocation& i) {
 
 }  // namespace
 
-void AddDoctor(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "doctor", "Try every component; exit status 1 where one fails",
-                                 "tailrace doctor\ntailrace doctor -o json");
-  AddOutputOption(*command, invocation);
-  AddUrlOption(*command, invocation);
-  AddBootstrapOption(*command, invocation);
-  command->callback([&invocation] { invocation.run = [&invocation] { return Doctor(invocation); }; });
+void AddDoctor(Command& root) {
+  Command command = root.Add("doctor", "Try every component; exit status 1 where one fails",
+                             "tailrace doctor\ntailrace doctor -o json");
+  command.OutputOption();
+  command.UrlOption();
+  command.BootstrapOption();
+  command.Action(Doctor);
 }
 
 }  // namespace tailrace::app

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 
 #include "app/cli/command.h"
 #include "app/cli/kafka.h"
@@ -147,21 +146,18 @@ Result<int> Delete(const Invocation& i, const GroupOptions& o) {
 
 }  // namespace
 
-void AddGroup(CLI::App& root, Invocation& invocation) {
-  CLI::App* group = root.add_subcommand("group", "Consumer groups of any Kafka: list, lag, reset");
-  group->require_subcommand(1);
+void AddGroup(Command& root) {
+  Command group = root.Add("group", "Consumer groups of any Kafka: list, lag, reset");
   auto add = [&](const char* name, const char* help, const char* example, bool named, auto declare, auto act) {
-    CLI::App* command = AddCommand(*group, name, help, example);
+    Command command = group.Add(name, help, example);
     auto options = std::make_shared<GroupOptions>();
-    AddOutputOption(*command, invocation);
-    AddBootstrapOption(*command, invocation);
-    if (named) command->add_option("GROUP", options->group, "its name")->required();
-    declare(*command, *options);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> { return act(invocation, *options); };
-    });
+    command.OutputOption();
+    command.BootstrapOption();
+    if (named) command.Value("GROUP", options->group, "its name").Required();
+    declare(command, *options);
+    command.Action([options, act](const Invocation& i) -> Result<int> { return act(i, *options); });
   };
-  auto none = [](CLI::App&, GroupOptions&) {};
+  auto none = [](Command&, GroupOptions&) {};
   add("list", "All groups with their lag", "tailrace group list", false, none, List);
   add("describe", "Offsets, lag and members", "tailrace group describe my-group", true, none, Describe);
   add(
@@ -169,12 +165,12 @@ void AddGroup(CLI::App& root, Invocation& invocation) {
       "tailrace group reset my-group --topic raw_events --to earliest\ntailrace group reset my-group --topic "
       "raw_events --to 10m --dry-run",
       true,
-      [](CLI::App& c, GroupOptions& o) {
-        c.add_option("-t,--topic", o.topic, "of this topic")->required();
-        c.add_option("--to", o.to, "earliest, latest, an offset, -N: N before the end, or a time ago such as 10m")
-            ->required();
-        c.add_option("-p,--partition", o.partition, "only this one");
-        c.add_flag("--dry-run", o.dry_run, "only show what would be set");
+      [](Command& c, GroupOptions& o) {
+        c.Value("-t,--topic", o.topic, "of this topic").Required();
+        c.Value("--to", o.to, "earliest, latest, an offset, -N: N before the end, or a time ago such as 10m")
+            .Required();
+        c.Value("-p,--partition", o.partition, "only this one");
+        c.Flag("--dry-run", o.dry_run, "only show what would be set");
       },
       Reset);
   add("delete", "Delete a group and its offsets", "tailrace group delete my-group", true, none, Delete);

@@ -1,8 +1,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
 #include "app/cli/command.h"
 #include "io/file.h"
 
@@ -148,12 +146,12 @@ Result<int> Init(const std::string& dir) {
 
 }  // namespace
 
-void AddInit(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "init", "Write a small project that works",
-                                 "tailrace init my-project && tailrace run my-project");
+void AddInit(Command& root) {
+  Command command =
+      root.Add("init", "Write a small project that works", "tailrace init my-project && tailrace run my-project");
   auto dir = std::make_shared<std::string>(".");
-  command->add_option("DIR", *dir, "where; default: here");
-  command->callback([dir, &invocation] { invocation.run = [dir] { return Init(*dir); }; });
+  command.Value("DIR", *dir, "where; default: here");
+  command.Action([dir](const Invocation&) { return Init(*dir); });
 }
 
 }  // namespace tailrace::app

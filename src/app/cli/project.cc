@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -141,16 +140,14 @@ Result<int> ApplyProject(const Invocation& i, const ProjectOptions& o) {
 
 }  // namespace
 
-void AddProjectCommands(CLI::App& root, Invocation& invocation) {
+void AddProjectCommands(Command& root) {
   auto add = [&](const char* name, const char* help, const char* example, bool url, auto act) {
-    CLI::App* command = AddCommand(root, name, help, example);
+    Command command = root.Add(name, help, example);
     auto options = std::make_shared<ProjectOptions>();
-    command->add_option("PROJECT", options->dir, "directory with a tailrace.yaml; default: this one");
-    AddOutputOption(*command, invocation);
-    if (url) AddUrlOption(*command, invocation);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> { return act(invocation, *options); };
-    });
+    command.Value("PROJECT", options->dir, "directory with a tailrace.yaml; default: this one");
+    command.OutputOption();
+    if (url) command.UrlOption();
+    command.Action([options, act](const Invocation& i) -> Result<int> { return act(i, *options); });
   };
   add("validate", "Check every file of a project without starting anything", "tailrace validate examples/clickstream",
       false, Validate);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 
@@ -173,27 +172,24 @@ Result<int> Run(const RunOptions& options) {
 
 }  // namespace
 
-void AddRun(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "run", "Start the platform with a project, run it, show what happens",
-                                 "tailrace run examples/clickstream\ntailrace run examples/clickstream --for 60s");
+void AddRun(Command& root) {
+  Command command = root.Add("run", "Start the platform with a project, run it, show what happens",
+                             "tailrace run examples/clickstream\ntailrace run examples/clickstream --for 60s");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("PROJECT", options->project, "directory with a tailrace.yaml; default: this one");
+  command.Value("PROJECT", options->project, "directory with a tailrace.yaml; default: this one");
   command
-      ->add_option("--for", options->duration,
-                   "stop after this long; DAGs read it as params.run_for, in seconds, and get 10 s more to end")
-      ->type_name("DURATION");
-  command->add_flag("--until-idle", options->until_idle, "stop once no DAG runs and no event moves");
-  command->add_option("--profile", options->profile,
-                      "which engines to use, as 'profiles:' of tailrace.yaml names them");
-  AddSettingOptions(*command, options->flags);
-  command->callback([options, &invocation] {
-    invocation.run = [options]() -> Result<int> {
-      const int terminal = ::dup(STDERR_FILENO);
-      auto result = Run(*options);
-      ::dup2(terminal, STDERR_FILENO);  // an error is for the person, not for the log file
-      ::close(terminal);
-      return result;
-    };
+      .Value("--for", options->duration,
+             "stop after this long; DAGs read it as params.run_for, in seconds, and get 10 s more to end")
+      .Type("DURATION");
+  command.Flag("--until-idle", options->until_idle, "stop once no DAG runs and no event moves");
+  command.Value("--profile", options->profile, "which engines to use, as 'profiles:' of tailrace.yaml names them");
+  command.SettingOptions(options->flags);
+  command.Action([options](const Invocation&) {
+    const int terminal = ::dup(STDERR_FILENO);
+    auto result = Run(*options);
+    ::dup2(terminal, STDERR_FILENO);  // an error is for the person, not for the log file
+    ::close(terminal);
+    return result;
   });
 }
 

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -192,21 +191,19 @@ Result<std::string> ReadSqlFile(const std::string& path) {
   return sql::SubstituteVariables(path, text.str(), variables);
 }
 
-void AddStreamRun(CLI::App& stream, Invocation& invocation) {
-  CLI::App* command =
-      AddCommand(stream, "run", "Run a SQL file in this process until it ends or Ctrl-C; no project needed",
+void AddStreamRun(Command& stream) {
+  Command command =
+      stream.Add("run", "Run a SQL file in this process until it ends or Ctrl-C; no project needed",
                  "tailrace stream run wordcount.sql\ntailrace stream run job.sql --data-dir /var/lib/tailrace      "
                  "with checkpoints that stay");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("FILE", options->file, "the SQL file; ${NAME} in it is taken from the environment")->required();
-  command->add_option("--name", options->name, "default: pipeline.name of the file, else the file's name")
-      ->type_name("NAME");
-  command->add_option("--for", options->for_s, "stop after this many seconds")->type_name("SECONDS");
-  command->add_flag("--keep", options->keep,
-                    "keep checkpoints in the data directory, and go on from them the next time");
-  command->add_flag("--fresh", options->fresh, "from the beginning, not from the last checkpoint");
-  AddSettingOptions(*command, options->flags);
-  command->callback([options, &invocation] { invocation.run = [options] { return Run(*options); }; });
+  command.Value("FILE", options->file, "the SQL file; ${NAME} in it is taken from the environment").Required();
+  command.Value("--name", options->name, "default: pipeline.name of the file, else the file's name").Type("NAME");
+  command.Value("--for", options->for_s, "stop after this many seconds").Type("SECONDS");
+  command.Flag("--keep", options->keep, "keep checkpoints in the data directory, and go on from them the next time");
+  command.Flag("--fresh", options->fresh, "from the beginning, not from the last checkpoint");
+  command.SettingOptions(options->flags);
+  command.Action([options](const Invocation&) { return Run(*options); });
 }
 
 }  // namespace tailrace::app

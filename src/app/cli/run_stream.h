@@ -8,6 +8,6 @@ namespace tailrace::app {
 
 /// The file's text with ${NAME} replaced from the environment. Errors have their place.
 Result<std::string> ReadSqlFile(const std::string& path);
-void AddStreamRun(CLI::App& stream, Invocation& invocation);
+void AddStreamRun(Command& stream);
 
 }  // namespace tailrace::app

@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -176,28 +175,24 @@ Result<int> Run(const Invocation& invocation, const SqlOptions& options) {
 
 }  // namespace
 
-void AddSql(CLI::App& root, Invocation& invocation) {
-  CLI::App* command =
-      AddCommand(root, "sql", "Batch SQL over the project's stores, and over CSV, JSON and Parquet files",
-                 "tailrace sql 'SELECT count(*) FROM streaming_data.processed_events'\n"
-                 "tailrace sql -f report.sql -o json\n"
-                 "tailrace sql --database my.duckdb 'SHOW TABLES'\n"
-                 "tailrace sql                                   a shell");
+void AddSql(Command& root) {
+  Command command = root.Add("sql", "Batch SQL over the project's stores, and over CSV, JSON and Parquet files",
+                             "tailrace sql 'SELECT count(*) FROM streaming_data.processed_events'\n"
+                             "tailrace sql -f report.sql -o json\n"
+                             "tailrace sql --database my.duckdb 'SHOW TABLES'\n"
+                             "tailrace sql                                   a shell");
   auto options = std::make_shared<SqlOptions>();
-  command->add_option("SQL", options->sql, "the statement");
-  command->add_option("-f,--file", options->file, "read the statements from a file")->type_name("FILE");
-  command->add_option("--store", options->store, "which store of the project; default: the only one")
-      ->type_name("NAME");
-  command->add_option("--database", options->database, "a DuckDB file, no project")->type_name("FILE");
-  command->add_option("--project", options->project, "directory with the tailrace.yaml; default: this one")
-      ->type_name("DIR");
-  command->add_flag("--write", options->write, "allow changes where the running platform is asked");
-  command->add_option("--rows", options->rows, "rows at most")->check(CLI::Range(1, 10'000'000));
-  command->add_option("--timeout", options->timeout_s, "stop the query after this many seconds")->type_name("SECONDS");
-  AddOutputOption(*command, invocation);
-  AddUrlOption(*command, invocation);
-  command->callback(
-      [options, &invocation] { invocation.run = [options, &invocation] { return Run(invocation, *options); }; });
+  command.Value("SQL", options->sql, "the statement");
+  command.Value("-f,--file", options->file, "read the statements from a file").Type("FILE");
+  command.Value("--store", options->store, "which store of the project; default: the only one").Type("NAME");
+  command.Value("--database", options->database, "a DuckDB file, no project").Type("FILE");
+  command.Value("--project", options->project, "directory with the tailrace.yaml; default: this one").Type("DIR");
+  command.Flag("--write", options->write, "allow changes where the running platform is asked");
+  command.Value("--rows", options->rows, "rows at most").Between(1, 10'000'000);
+  command.Value("--timeout", options->timeout_s, "stop the query after this many seconds").Type("SECONDS");
+  command.OutputOption();
+  command.UrlOption();
+  command.Action([options](const Invocation& i) { return Run(i, *options); });
 }
 
 }  // namespace tailrace::app

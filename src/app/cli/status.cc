@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/command.h"
@@ -71,12 +70,11 @@ Result<int> PrintStatus(const Invocation& invocation) {
 
 }  // namespace
 
-void AddStatus(CLI::App& root, Invocation& invocation) {
-  CLI::App* command =
-      AddCommand(root, "status", "The running platform at a glance", "tailrace status\ntailrace status -o json");
-  AddOutputOption(*command, invocation);
-  AddUrlOption(*command, invocation);
-  command->callback([&invocation] { invocation.run = [&invocation] { return PrintStatus(invocation); }; });
+void AddStatus(Command& root) {
+  Command command = root.Add("status", "The running platform at a glance", "tailrace status\ntailrace status -o json");
+  command.OutputOption();
+  command.UrlOption();
+  command.Action(PrintStatus);
 }
 
 }  // namespace tailrace::app

@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -82,30 +81,27 @@ Result<int> Start(const Invocation& invocation, const StreamOptions& options) {
 
 }  // namespace
 
-void AddStream(CLI::App& root, Invocation& invocation) {
-  CLI::App* stream = root.add_subcommand("stream", "Streaming SQL: run a file, start and watch jobs");
-  stream->require_subcommand(1);
-  AddStreamRun(*stream, invocation);
+void AddStream(Command& root) {
+  Command stream = root.Add("stream", "Streaming SQL: run a file, start and watch jobs");
+  AddStreamRun(stream);
   auto add = [&](const char* name, const char* help, const char* example, auto declare, auto act) {
-    CLI::App* command = AddCommand(*stream, name, help, example);
+    Command command = stream.Add(name, help, example);
     auto options = std::make_shared<StreamOptions>();
-    AddOutputOption(*command, invocation);
-    AddUrlOption(*command, invocation);
-    declare(*command, *options);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> { return act(invocation, *options); };
-    });
+    command.OutputOption();
+    command.UrlOption();
+    declare(command, *options);
+    command.Action([options, act](const Invocation& i) -> Result<int> { return act(i, *options); });
   };
-  auto needs_name = [](CLI::App& c, StreamOptions& o) { c.add_option("NAME", o.name, "the job's name")->required(); };
+  auto needs_name = [](Command& c, StreamOptions& o) { c.Value("NAME", o.name, "the job's name").Required(); };
 
   add(
       "start", "Start a job on the running platform",
       "tailrace stream start stream_processor        streams/stream_processor.sql of its project\ntailrace stream "
       "start my.sql --fresh",
-      [](CLI::App& c, StreamOptions& o) {
-        c.add_option("FILE", o.file, "a file of the project's streams/, or any .sql file")->required();
-        c.add_option("--name", o.name, "default: pipeline.name of the file, else the file's name")->type_name("NAME");
-        c.add_flag("--fresh", o.fresh, "from the beginning, not from the last checkpoint");
+      [](Command& c, StreamOptions& o) {
+        c.Value("FILE", o.file, "a file of the project's streams/, or any .sql file").Required();
+        c.Value("--name", o.name, "default: pipeline.name of the file, else the file's name").Type("NAME");
+        c.Flag("--fresh", o.fresh, "from the beginning, not from the last checkpoint");
       },
       Start);
   add("stop", "Take a last checkpoint and stop a job", "tailrace stream stop stream_processor", needs_name,
@@ -115,7 +111,7 @@ void AddStream(CLI::App& root, Invocation& invocation) {
         return 0;
       });
   add(
-      "list", "Jobs of the running platform", "tailrace stream list", [](CLI::App&, StreamOptions&) {},
+      "list", "Jobs of the running platform", "tailrace stream list", [](Command&, StreamOptions&) {},
       [](const Invocation& i, const StreamOptions&) -> Result<int> {
         PrintRecords(i.output, TRY(Rest(PlatformUrl(i)).Get("/api/v1/streams")), kJobColumns,
                      "no streaming jobs: tailrace stream start NAME");
@@ -129,8 +125,8 @@ void AddStream(CLI::App& root, Invocation& invocation) {
       });
   add(
       "explain", "The operators a file or a job is made of", "tailrace stream explain streams/stream_processor.sql",
-      [](CLI::App& c, StreamOptions& o) {
-        c.add_option("FILE", o.file, "a .sql file, or the name of a job of the running platform")->required();
+      [](Command& c, StreamOptions& o) {
+        c.Value("FILE", o.file, "a .sql file, or the name of a job of the running platform").Required();
       },
       Explain);
 }

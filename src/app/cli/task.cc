@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/command.h"
@@ -42,27 +41,24 @@ Status ResolveRun(const Rest& rest, TaskOptions* o) {
 
 }  // namespace
 
-void AddTask(CLI::App& root, Invocation& invocation) {
-  CLI::App* task = root.add_subcommand("task", "Task instances of DAG runs: states, logs, run again");
-  task->require_subcommand(1);
+void AddTask(Command& root) {
+  Command task = root.Add("task", "Task instances of DAG runs: states, logs, run again");
   auto add = [&](const char* name, const char* help, const char* example, bool with_task, auto declare, auto act) {
-    CLI::App* command = AddCommand(*task, name, help, example);
+    Command command = task.Add(name, help, example);
     auto options = std::make_shared<TaskOptions>();
-    AddOutputOption(*command, invocation);
-    AddUrlOption(*command, invocation);
-    command->add_option("DAG", options->dag, "its id")->required();
-    command->add_option("RUN", options->run, "the run's id, or 'last'")->required();
-    if (with_task) command->add_option("TASK", options->task, "the task's id")->required();
-    declare(*command, *options);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> {
-        const Rest rest(PlatformUrl(invocation));
-        TRY(ResolveRun(rest, options.get()));
-        return act(rest, invocation, *options);
-      };
+    command.OutputOption();
+    command.UrlOption();
+    command.Value("DAG", options->dag, "its id").Required();
+    command.Value("RUN", options->run, "the run's id, or 'last'").Required();
+    if (with_task) command.Value("TASK", options->task, "the task's id").Required();
+    declare(command, *options);
+    command.Action([options, act](const Invocation& i) -> Result<int> {
+      const Rest rest(PlatformUrl(i));
+      TRY(ResolveRun(rest, options.get()));
+      return act(rest, i, *options);
     });
   };
-  auto none = [](CLI::App&, TaskOptions&) {};
+  auto none = [](Command&, TaskOptions&) {};
 
   add("list", "Task instances of a run", "tailrace task list streaming_pipeline last", false, none,
       [](const Rest& rest, const Invocation& i, const TaskOptions& o) -> Result<int> {
@@ -87,8 +83,8 @@ void AddTask(CLI::App& root, Invocation& invocation) {
       "tailrace task logs streaming_pipeline last check_kafka\ntailrace task logs streaming_pipeline last "
       "verify_outputs --try 1",
       true,
-      [](CLI::App& c, TaskOptions& o) {
-        c.add_option("--try", o.number, "which try, from 1; default: the last")->check(CLI::Range(0, 1'000'000));
+      [](Command& c, TaskOptions& o) {
+        c.Value("--try", o.number, "which try, from 1; default: the last").Between(0, 1'000'000);
       },
       [](const Rest& rest, const Invocation&, const TaskOptions& o) -> Result<int> {
         const std::string text = TRY(rest.Get(TaskPath(o) + "/logs?try=" + std::to_string(o.number)));
@@ -97,7 +93,7 @@ void AddTask(CLI::App& root, Invocation& invocation) {
       });
   add(
       "clear", "Run a task again, and what follows it", "tailrace task clear streaming_pipeline last verify_outputs",
-      true, [](CLI::App& c, TaskOptions& o) { c.add_flag("--only", o.only, "not what follows it"); },
+      true, [](Command& c, TaskOptions& o) { c.Flag("--only", o.only, "not what follows it"); },
       [](const Rest& rest, const Invocation& i, const TaskOptions& o) -> Result<int> {
         PrintRecords(
             i.output,
@@ -107,10 +103,8 @@ void AddTask(CLI::App& root, Invocation& invocation) {
       });
   add(
       "mark", "Set a task's state", "tailrace task mark streaming_pipeline last verify_outputs success", true,
-      [](CLI::App& c, TaskOptions& o) {
-        c.add_option("STATE", o.state, "success, failed or skipped")
-            ->required()
-            ->check(CLI::IsMember({"success", "failed", "skipped"}));
+      [](Command& c, TaskOptions& o) {
+        c.Value("STATE", o.state, "success, failed or skipped").Required().OneOf({"success", "failed", "skipped"});
       },
       [](const Rest& rest, const Invocation& i, const TaskOptions& o) -> Result<int> {
         PrintRecords(i.output, TRY(rest.Post(TaskPath(o) + "/state", R"({"state":)" + http::JsonString(o.state) + "}")),

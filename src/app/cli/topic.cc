@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "app/cli/command.h"
@@ -250,35 +249,29 @@ Result<int> Consume(const Invocation& i, const TopicOptions& o) {
 
 }  // namespace
 
-void AddTopic(CLI::App& root, Invocation& invocation) {
-  CLI::App* topic = root.add_subcommand("topic", "Topics of any Kafka: list, create, read, write");
-  topic->require_subcommand(1);
+void AddTopic(Command& root) {
+  Command topic = root.Add("topic", "Topics of any Kafka: list, create, read, write");
   auto add = [&](const char* name, const char* help, const char* example, bool named, auto declare, auto act) {
-    CLI::App* command = AddCommand(*topic, name, help, example);
+    Command command = topic.Add(name, help, example);
     auto options = std::make_shared<TopicOptions>();
-    AddOutputOption(*command, invocation);
-    AddBootstrapOption(*command, invocation);
-    if (named) command->add_option("TOPIC", options->topic, "its name")->required();
-    declare(*command, *options);
-    command->callback([options, act, &invocation] {
-      invocation.run = [options, act, &invocation]() -> Result<int> { return act(invocation, *options); };
-    });
+    command.OutputOption();
+    command.BootstrapOption();
+    if (named) command.Value("TOPIC", options->topic, "its name").Required();
+    declare(command, *options);
+    command.Action([options, act](const Invocation& i) -> Result<int> { return act(i, *options); });
   };
-  auto none = [](CLI::App&, TopicOptions&) {};
+  auto none = [](Command&, TopicOptions&) {};
   add(
       "list", "All topics", "tailrace topic list\ntailrace topic list --bootstrap kafka.example.org:9092", false,
-      [](CLI::App& c, TopicOptions& o) { c.add_flag("-a,--all", o.all, "internal ones too"); }, List);
+      [](Command& c, TopicOptions& o) { c.Flag("-a,--all", o.all, "internal ones too"); }, List);
   add("describe", "Partitions, offsets, configuration", "tailrace topic describe raw_events", true, none, Describe);
   add(
       "create", "Create a topic", "tailrace topic create events --partitions 3 --config retention.ms=3600000", true,
-      [](CLI::App& c, TopicOptions& o) {
-        c.add_option("-p,--partitions", o.partitions, "how many")->check(CLI::Range(1, 10'000));
-        c.add_option("-r,--replication", o.replication, "replicas of each")->check(CLI::Range(1, 100));
-        c.add_option("-c,--config", o.configs, "a topic config; may be given again")
-            ->type_name("NAME=VALUE")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-        c.add_flag("--if-not-exists", o.if_not_exists, "exit status 0 where it is already there");
+      [](Command& c, TopicOptions& o) {
+        c.Value("-p,--partitions", o.partitions, "how many").Between(1, 10'000);
+        c.Value("-r,--replication", o.replication, "replicas of each").Between(1, 100);
+        c.Value("-c,--config", o.configs, "a topic config; may be given again").Type("NAME=VALUE");
+        c.Flag("--if-not-exists", o.if_not_exists, "exit status 0 where it is already there");
       },
       Create);
   add("delete", "Delete a topic and its records", "tailrace topic delete events", true, none, Delete);
@@ -287,20 +280,14 @@ void AddTopic(CLI::App& root, Invocation& invocation) {
       "echo '{\"n\": 1}' | tailrace topic produce events\ntailrace topic produce events --key k1 --value hello -H "
       "source=cli",
       true,
-      [](CLI::App& c, TopicOptions& o) {
-        c.add_option("-k,--key", o.key, "key of every message");
-        c.add_option("-v,--value", o.value, "send this one message");
-        c.add_option("--key-separator", o.separator, "lines are KEY SEPARATOR VALUE")->type_name("TEXT");
-        c.add_option("-H,--header", o.headers, "a header; may be given again")
-            ->type_name("NAME=VALUE")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-        c.add_option("-p,--partition", o.partition, "default: by key");
-        c.add_flag("--tombstone", o.tombstone, "send a null value");
-        c.add_option("-X", o.properties, "a librdkafka property, such as compression.type=zstd")
-            ->type_name("NAME=VALUE")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      [](Command& c, TopicOptions& o) {
+        c.Value("-k,--key", o.key, "key of every message");
+        c.Value("-v,--value", o.value, "send this one message");
+        c.Value("--key-separator", o.separator, "lines are KEY SEPARATOR VALUE").Type("TEXT");
+        c.Value("-H,--header", o.headers, "a header; may be given again").Type("NAME=VALUE");
+        c.Value("-p,--partition", o.partition, "default: by key");
+        c.Flag("--tombstone", o.tombstone, "send a null value");
+        c.Value("-X", o.properties, "a librdkafka property, such as compression.type=zstd").Type("NAME=VALUE");
       },
       Produce);
   add(
@@ -308,18 +295,15 @@ void AddTopic(CLI::App& root, Invocation& invocation) {
       "tailrace topic consume processed_events -n 5\ntailrace topic consume error_events --from -10 -o json\ntailrace "
       "topic consume raw_events --from latest --follow",
       true,
-      [](CLI::App& c, TopicOptions& o) {
-        c.add_option("-n,--count", o.count, "stop after so many");
-        c.add_option("--from", o.from,
-                     "earliest, latest, an offset, -N: the last N of each partition, or a time ago such as 10m");
-        c.add_option("-p,--partition", o.partition, "only this one");
-        c.add_flag("-f,--follow", o.follow, "wait for more, until Ctrl-C");
-        c.add_option("-g,--group", o.group, "as a member of this consumer group, committing offsets");
-        c.add_flag("--uncommitted", o.uncommitted, "also records of open and aborted transactions");
-        c.add_option("-X", o.properties, "a librdkafka property")
-            ->type_name("NAME=VALUE")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      [](Command& c, TopicOptions& o) {
+        c.Value("-n,--count", o.count, "stop after so many");
+        c.Value("--from", o.from,
+                "earliest, latest, an offset, -N: the last N of each partition, or a time ago such as 10m");
+        c.Value("-p,--partition", o.partition, "only this one");
+        c.Flag("-f,--follow", o.follow, "wait for more, until Ctrl-C");
+        c.Value("-g,--group", o.group, "as a member of this consumer group, committing offsets");
+        c.Flag("--uncommitted", o.uncommitted, "also records of open and aborted transactions");
+        c.Value("-X", o.properties, "a librdkafka property").Type("NAME=VALUE");
       },
       Consume);
 }

@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "api/services.h"
@@ -121,27 +120,24 @@ Result<int> Detach(const UpOptions& options, const std::string& output, config::
 
 }  // namespace
 
-void AddUp(CLI::App& root, Invocation& invocation) {
-  CLI::App* command =
-      AddCommand(root, "up", "Start the platform: broker, engine, scheduler, console",
-                 "tailrace up                                   in the foreground, with the project in this directory "
-                 "if there is one\n"
-                 "tailrace up examples/clickstream -d            in the background\n"
-                 "tailrace up --port-kafka 0 --port-http 0 -o json   on free ports, printed as JSON once ready");
+void AddUp(Command& root) {
+  Command command =
+      root.Add("up", "Start the platform: broker, engine, scheduler, console",
+               "tailrace up                                   in the foreground, with the project in this directory "
+               "if there is one\n"
+               "tailrace up examples/clickstream -d            in the background\n"
+               "tailrace up --port-kafka 0 --port-http 0 -o json   on free ports, printed as JSON once ready");
   auto options = std::make_shared<UpOptions>();
-  command->add_option("PROJECT", options->project, "directory with a tailrace.yaml; default: this one, if it is one");
-  command->add_flag("-d,--detach", options->detach, "run in the background; returns once ready");
-  command->add_flag("--broker-only", options->broker_only, "the Kafka broker alone");
-  command->add_option("--profile", options->profile,
-                      "which engines to use, as 'profiles:' of tailrace.yaml names them");
-  AddOutputOption(*command, invocation);
-  AddSettingOptions(*command, options->flags);
-  command->callback([options, &invocation] {
-    invocation.run = [options, &invocation]() -> Result<int> {
-      auto [settings, project] = TRY(Prepare(options->project, options->flags));
-      if (options->detach) return Detach(*options, invocation.output, std::move(settings), std::move(project));
-      return Serve(*options, invocation.output, std::move(settings), std::move(project), -1);
-    };
+  command.Value("PROJECT", options->project, "directory with a tailrace.yaml; default: this one, if it is one");
+  command.Flag("-d,--detach", options->detach, "run in the background; returns once ready");
+  command.Flag("--broker-only", options->broker_only, "the Kafka broker alone");
+  command.Value("--profile", options->profile, "which engines to use, as 'profiles:' of tailrace.yaml names them");
+  command.OutputOption();
+  command.SettingOptions(options->flags);
+  command.Action([options](const Invocation& i) -> Result<int> {
+    auto [settings, project] = TRY(Prepare(options->project, options->flags));
+    if (options->detach) return Detach(*options, i.output, std::move(settings), std::move(project));
+    return Serve(*options, i.output, std::move(settings), std::move(project), -1);
   });
 }
 

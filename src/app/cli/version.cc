@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 
 #include "api/services.h"
 #include "app/cli/command.h"
@@ -7,17 +6,15 @@
 
 namespace tailrace::app {
 
-void AddVersion(CLI::App& root, Invocation& invocation) {
-  CLI::App* command = AddCommand(root, "version", "The version of this program", "tailrace version -o json");
-  AddOutputOption(*command, invocation);
-  command->callback([&invocation] {
-    invocation.run = [&invocation]() -> Result<int> {
-      http::JsonWriter json;
-      json.BeginObject().Field("version", api::kVersion).EndObject();
-      if (invocation.output == "table") std::printf("tailrace %s\n", api::kVersion);
-      else PrintJson(invocation.output, json.Take());
-      return 0;
-    };
+void AddVersion(Command& root) {
+  Command command = root.Add("version", "The version of this program", "tailrace version -o json");
+  command.OutputOption();
+  command.Action([](const Invocation& i) -> Result<int> {
+    http::JsonWriter json;
+    json.BeginObject().Field("version", api::kVersion).EndObject();
+    if (i.output == "table") std::printf("tailrace %s\n", api::kVersion);
+    else PrintJson(i.output, json.Take());
+    return 0;
   });
 }
 
