@@ -111,6 +111,9 @@ TEST(ValueText, NumbersAtTheirLimits) {
   EXPECT_EQ(interval.days, -3);
   EXPECT_EQ(interval.micros, 3'723'000'000);
   EXPECT_FALSE(ParseInterval("5 parsecs", &interval));
+  EXPECT_FALSE(ParseInterval("1000000000000 hours", &interval));
+  EXPECT_FALSE(ParseInterval("9000000000000 seconds 9000000000000 seconds", &interval));
+  EXPECT_FALSE(ParseInteger("1e+-3", -1, 1, &v));
 }
 
 }  // namespace

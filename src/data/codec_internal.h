@@ -42,6 +42,13 @@ class FromKeeper {
   std::shared_ptr<const TopicPartition> from_;
 };
 
+/// The row's values are valid, as AllocateColumn leaves them.
+inline void ClearNull(Column& column, uint64_t row) {
+  column.validity[row >> 6] |= uint64_t{1} << (row & 63);
+  if (column.type.id == TypeId::kStruct)
+    for (Column& child : column.children) ClearNull(child, row);
+}
+
 /// Sets up `out` for up to `records` rows of the columns wanted, and adds origins.
 struct RowSink {
   RowSink(std::shared_ptr<Arena> a, const std::shared_ptr<const TopicPartition>& from, const FormatOptions& options,
@@ -62,6 +69,11 @@ struct RowSink {
   }
   void Add(const RecordView& record) {
     new (&origins[out->rows++]) RowOrigin{from_, record.offset, record.timestamp_ms, record.key, record.value};
+  }
+
+  /// A record failed half-way: the nulls it has set must not be the next record's, which takes its row.
+  void Drop() {
+    for (Column& column : out->columns) ClearNull(column, out->rows);
   }
 
   std::shared_ptr<Arena> arena;

@@ -52,8 +52,12 @@ class CsvDecoder final : public Decoder {
       } else {
         good = Row(line, *rows.arena, out, &reason);
       }
-      if (good) rows.Add(record);
-      else failures->push_back({taken - 1, reason});
+      if (good) {
+        rows.Add(record);
+      } else {
+        rows.Drop();
+        failures->push_back({taken - 1, reason});
+      }
     }
     return taken;
   }

@@ -54,6 +54,17 @@ TEST(Csv, QuotesNullsNewlinesAndHeader) {
   EXPECT_EQ(values[2], "3,\"\"");
 }
 
+TEST(Csv, AFailedRecordLeavesNoNullsBehind) {
+  auto decoder = MakeDecoder("csv", Options({{"a", TypeId::kVarchar}, {"b", TypeId::kInteger}})).value();
+  std::vector<RecordView> records = {{.value = ",x"}, {.value = "a,1"}};
+  Batch batch;
+  std::vector<DecodeFailure> failures;
+  decoder->Decode({"f", 0}, records, &batch, &failures);
+  EXPECT_EQ(failures.size(), 1u);
+  ASSERT_EQ(batch.rows, 1u);
+  EXPECT_TRUE(batch.columns[0].IsValid(0));
+}
+
 TEST(Csv, RandomRowsComeBackTheSame) {
   FormatOptions options =
       Options({{"i", TypeId::kBigInt}, {"s", TypeId::kVarchar}, {"d", TypeId::kDouble}, {"t", TypeId::kTimestamp}});

@@ -166,6 +166,19 @@ TEST(Json, FailuresNameFieldExpectationAndFinding) {
   EXPECT_EQ(Codec({{"a", TypeId::kInteger}}, {}, true).Reason("{}"), "field a: is missing");
 }
 
+TEST(Json, AFailedRecordLeavesNoNullsBehind) {
+  Codec codec({{"a", TypeId::kInteger},
+               {"r", Type::Struct({{"x", TypeId::kVarchar}, {"y", TypeId::kInteger}})},
+               {"b", TypeId::kInteger}});
+  auto decoded = codec.Decode({R"({"a":null,"r":null,"b":"no number"})", R"({"r":{"y":null},"b":"nor this"})",
+                               R"({"a":1,"r":{"x":"s","y":2},"b":3})"});
+  EXPECT_EQ(decoded->failures.size(), 2u);
+  std::vector<BytesView> values;
+  ASSERT_TRUE(codec.encoder->Encode(decoded->batch, &values).ok());
+  ASSERT_EQ(values.size(), 1u);
+  EXPECT_EQ(values[0], R"({"a":1,"r":{"x":"s","y":2},"b":3})");
+}
+
 TEST(Json, OnlyTheColumnsWantedInTheOrderWanted) {
   Codec codec({{"a", TypeId::kInteger}, {"b", TypeId::kVarchar}, {"c", TypeId::kInteger}}, {2, 0});
   auto decoded = codec.Decode({R"({"a":1,"b":5,"c":3})", R"({"c":30,"a":10})", R"({"\u0061":7,"c":8})"});

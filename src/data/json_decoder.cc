@@ -74,6 +74,7 @@ class JsonDecoder final : public Decoder {
       if (DecodeOne(record.value, out->rows)) {
         rows.Add(record);
       } else {
+        rows.Drop();
         failures->push_back({taken - 1, Reason()});
       }
     }
@@ -347,85 +348,56 @@ class JsonDecoder final : public Decoder {
     column.data = data;
   }
 
-  /// An element's slot is used again after a failed record: it starts valid.
-  static void SetValid(Column& column, uint64_t row) {
-    column.validity[row >> 6] |= uint64_t{1} << (row & 63);
-    if (column.type.id == TypeId::kStruct)
-      for (Column& child : column.children) SetValid(child, row);
+  /// Elements one by one up to `close`, each at the place that `element` is given.
+  /// REQUIRES: at the opening bracket.
+  template <typename Element>
+  bool Elements(Slot& slot, uint64_t row, char close, int depth, Element element) {
+    if (depth > options_.max_depth)
+      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
+    walk_.token++;
+    Column& list = *slot.column;
+    uint64_t first = list.list_size;
+    bool more = walk_.Peek() != close;
+    if (!more) walk_.token++;
+    while (more) {
+      Reserve(slot);
+      uint64_t at = list.list_size++;
+      ClearNull(list.children[0], at);  // a failed record may have had the place before
+      if (!element(at, at - first)) return false;
+      more = walk_.Peek() == ',';
+      if (!more && walk_.Peek() != close) return walk_.Expected(std::string("',' or '") + close + "'");
+      walk_.token++;
+    }
+    list.Values<ListEntry>()[row] = {first, list.list_size - first};
+    return true;
   }
 
   bool Array(Slot& slot, uint64_t row, int depth) {
     if (walk_.Peek() != '[') return walk_.Expected(slot.type.ToString());
-    if (depth > options_.max_depth)
-      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
-    walk_.token++;
-    Column& list = *slot.column;
-    uint64_t first = list.list_size;
-    if (walk_.Peek() == ']') {
-      walk_.token++;
-    } else {
-      while (true) {
-        Reserve(slot);
-        uint64_t element = list.list_size++;
-        SetValid(list.children[0], element);
-        if (!Value(slot.children[0], element, depth)) {
-          path_.push_back("[" + std::to_string(element - first) + "]");
-          return false;
-        }
-        char c = walk_.Peek();
-        if (c == ',') {
-          walk_.token++;
-          continue;
-        }
-        if (c != ']') return walk_.Expected("',' or ']'");
-        walk_.token++;
-        break;
-      }
-    }
-    list.Values<ListEntry>()[row] = {first, list.list_size - first};
-    return true;
+    return Elements(slot, row, ']', depth, [&](uint64_t at, uint64_t index) {
+      if (Value(slot.children[0], at, depth)) return true;
+      path_.push_back("[" + std::to_string(index) + "]");
+      return false;
+    });
   }
 
   bool Map(Slot& slot, uint64_t row, int depth) {
     if (walk_.Peek() != '{') return walk_.Expected(slot.type.ToString());
-    if (depth > options_.max_depth)
-      return walk_.Fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
-    walk_.token++;
-    Column& list = *slot.column;
-    uint64_t first = list.list_size;
-    if (walk_.Peek() == '}') {
-      walk_.token++;
-    } else {
-      while (true) {
-        if (walk_.Peek() != '"') return walk_.Expected("a field name");
-        const uint32_t* at = walk_.token;
-        std::string_view key;
-        if (!StringContent(&key)) return false;
-        Reserve(slot);
-        uint64_t element = list.list_size++;
-        SetValid(list.children[0], element);
-        if (!CastText(key, *slot.children[0].column, element)) {
-          walk_.token = at;
-          return walk_.Expected(slot.children[0].type.ToString() + " as the key");
-        }
-        if (walk_.Peek() != ':') return walk_.Expected("':'");
-        walk_.token++;
-        if (!Value(slot.children[1], element, depth)) {
-          path_.emplace_back(key);
-          return false;
-        }
-        char c = walk_.Peek();
-        if (c == ',') {
-          walk_.token++;
-          continue;
-        }
-        if (c != '}') return walk_.Expected("',' or '}'");
-        walk_.token++;
-        break;
+    return Elements(slot, row, '}', depth, [&](uint64_t at, uint64_t) {
+      if (walk_.Peek() != '"') return walk_.Expected("a field name");
+      const uint32_t* token = walk_.token;
+      std::string_view key;
+      if (!StringContent(&key)) return false;
+      if (!CastText(key, *slot.children[0].column, at)) {
+        walk_.token = token;
+        return walk_.Expected(slot.children[0].type.ToString() + " as the key");
       }
-    }
-    list.Values<ListEntry>()[row] = {first, list.list_size - first};
-    return true;
+      if (walk_.Peek() != ':') return walk_.Expected("':'");
+      walk_.token++;
+      if (Value(slot.children[1], at, depth)) return true;
+      path_.emplace_back(key);
+      return false;
+    });
   }
 
   // A record that fails half-way gives back the list elements it added.

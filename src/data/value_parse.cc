@@ -97,6 +97,19 @@ bool ZonePart(std::string_view text, int64_t* seconds) {
   return true;
 }
 
+/// "e-5" at p, where there is one: added to *exponent, p moved behind it. False where it is malformed or beyond reason.
+bool TakeExponent(const char** at, const char* end, int* exponent) {
+  const char* p = *at;
+  if (p == end || (*p != 'e' && *p != 'E')) return true;
+  if (++p < end && *p == '+' && ++p < end && *p == '-') return false;
+  int value;
+  auto [rest, error] = std::from_chars(p, end, value);
+  if (error != std::errc() || value > 1000 || value < -1000) return false;
+  *exponent += value;
+  *at = rest;
+  return true;
+}
+
 template <typename T>
 bool StoreInteger(std::string_view text, Column& column, uint64_t row) {
   int64_t value;
@@ -184,16 +197,7 @@ bool ParseInteger(std::string_view text, __int128 min, __int128 max, __int128* v
     if (point) exponent--;
   }
   if (!any) return false;
-  if (p < end && (*p == 'e' || *p == 'E')) {
-    p++;
-    if (p < end && *p == '+') p++;
-    int e;
-    auto [rest, error] = std::from_chars(p, end, e);
-    if (error != std::errc() || e > 1000 || e < -1000) return false;
-    exponent += e;
-    p = rest;
-  }
-  if (p != end) return false;
+  if (!TakeExponent(&p, end, &exponent) || p != end) return false;
   if (v == 0) exponent = 0;
   for (; exponent < 0; exponent++) {
     if (v % 10 != 0) return false;
@@ -270,16 +274,7 @@ bool ParseDecimal(std::string_view text, int width, int scale, __int128* unscale
     }
   }
   if (!any) return false;
-  if (p < end && (*p == 'e' || *p == 'E')) {
-    p++;
-    if (p < end && *p == '+') p++;
-    int e;
-    auto [rest, error] = std::from_chars(p, end, e);
-    if (error != std::errc() || e > 1000 || e < -1000) return false;
-    exponent += e;
-    p = rest;
-  }
-  if (p != end) return false;
+  if (!TakeExponent(&p, end, &exponent) || p != end) return false;
   int shift = exponent + scale;
   if (v != 0) {
     if (shift > 0) {
@@ -372,7 +367,7 @@ bool ParseInterval(std::string_view text, Interval* value) {
     const char* end = text.data() + text.size();
     int64_t time;
     if (TimePart(&p, end, &time)) {
-      value->micros += time;
+      if (__builtin_add_overflow(value->micros, time, &value->micros)) return false;
       i = static_cast<size_t>(p - text.data());
       any = true;
       continue;
@@ -392,14 +387,15 @@ bool ParseInterval(std::string_view text, Interval* value) {
     else if (unit == "month" || unit == "mon") months = n;
     else if (unit == "week") days = n * 7;
     else if (unit == "day" || unit == "d") days = n;
-    else if (unit == "hour" || unit == "h") micros = n * 3'600 * kMicrosPerSecond;
-    else if (unit == "minute" || unit == "min" || unit == "m") micros = n * 60 * kMicrosPerSecond;
-    else if (unit == "second" || unit == "sec" || unit == "s") micros = n * kMicrosPerSecond;
-    else if (unit == "millisecond" || unit == "ms") micros = n * 1000;
-    else if (unit == "microsecond" || unit == "us") micros = n;
+    else if (unit == "hour" || unit == "h") micros = 3'600 * kMicrosPerSecond;
+    else if (unit == "minute" || unit == "min" || unit == "m") micros = 60 * kMicrosPerSecond;
+    else if (unit == "second" || unit == "sec" || unit == "s") micros = kMicrosPerSecond;
+    else if (unit == "millisecond" || unit == "ms") micros = 1000;
+    else if (unit == "microsecond" || unit == "us") micros = 1;
     else return false;
     if (months > INT32_MAX / 2 || months < INT32_MIN / 2 || days > INT32_MAX / 2 || days < INT32_MIN / 2) return false;
-    if (__builtin_add_overflow(value->months, static_cast<int32_t>(months), &value->months) ||
+    if (__builtin_mul_overflow(micros, n, &micros) ||
+        __builtin_add_overflow(value->months, static_cast<int32_t>(months), &value->months) ||
         __builtin_add_overflow(value->days, static_cast<int32_t>(days), &value->days) ||
         __builtin_add_overflow(value->micros, micros, &value->micros))
       return false;
