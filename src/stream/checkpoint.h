@@ -35,7 +35,7 @@ class CheckpointStore {
   virtual ~CheckpointStore() = default;
   /// On return the checkpoint is durable. `decides`: its being there is what makes the epoch stand, so that after a
   /// crash it must be there whole or not at all; else a commit point decides, a torn one does no harm, and one sync is
-  /// enough.
+  /// enough: even and odd epochs each are written over what the last of their kind left.
   virtual Status Write(uint64_t epoch, const std::string& bytes, bool decides) = 0;
   virtual Result<std::string> Read(uint64_t epoch) = 0;
   /// Epochs there are files of, ascending.

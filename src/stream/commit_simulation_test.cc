@@ -30,6 +30,7 @@ struct World {
   // Durable.
   std::vector<std::vector<InputRow>> input;  // by partition
   std::map<uint64_t, std::string> checkpoints;
+  std::set<uint64_t> in_slots;  // those that a later one is written over
   uint64_t log_epoch = 0;
   std::vector<std::string> log_rows, log_errors;
   uint64_t table_epoch = 0;
@@ -253,12 +254,18 @@ class SimStore final : public CheckpointStore {
  public:
   explicit SimStore(World* world) : world_(world) {}
   Status Write(uint64_t epoch, const std::string& bytes, bool decides) override {
-    if (!decides) {  // in place over the one before the last: a crash in the middle leaves it torn
-      world_->checkpoints.erase(epoch - 2);
+    if (!decides) {  // in place over the last of the same parity: a crash in the middle leaves it torn
+      std::erase_if(world_->in_slots, [&](uint64_t old) {
+        if (old % 2 != epoch % 2) return false;
+        world_->checkpoints.erase(old);
+        return true;
+      });
+      world_->in_slots.insert(epoch);
       world_->checkpoints[epoch] = bytes.substr(0, bytes.size() / 2);
     }
     if (!world_->Effect()) return Dead();
     world_->checkpoints[epoch] = bytes;
+    if (decides) world_->in_slots.erase(epoch);
     if (!world_->Effect()) return Dead();
     return {};
   }
@@ -282,6 +289,7 @@ class SimStore final : public CheckpointStore {
   Status Remove(uint64_t epoch) override {
     if (!world_->Effect()) return Dead();
     world_->checkpoints.erase(epoch);
+    world_->in_slots.erase(epoch);
     return {};
   }
 
@@ -459,6 +467,59 @@ TEST(CommitSimulation, ExactlyOnceAcrossCrashesWithoutALog) {
   int crashes = 0;
   for (uint64_t seed = 1; seed <= 1000 && !HasFailure(); seed++) Simulate(seed, false, &crashes);
   EXPECT_GT(crashes, 1000);
+}
+
+/// Runs the job until it is through or the process dies after `effects`.
+Status Live(World* world, Random* random, ManualClock& clock, bool resume, int64_t effects) {
+  world->Restart();
+  world->effects_until_crash = effects;
+  Waker waker;
+  JobCounters counters;
+  SimStore store(world);
+  SimConnectors connectors(world, random, true);
+  PipelineOptions options;
+  options.job = "sim";
+  options.settings.checkpoint_interval_ms = 1;
+  options.resume = resume;
+  auto pipeline = TRY(Pipeline::Make(MakeSimPlan(true), options, connectors, store, waker, clock, counters));
+  TRY(pipeline->Recover());
+  while (true) {
+    int64_t idle_ms = 0;
+    if (TRY(pipeline->Run(&idle_ms)) == Pipeline::Step::kFinished) return {};
+    clock.Advance(1);
+  }
+}
+
+TEST(CommitSimulation, AFreshRunLeavesWhatStandsUntilItsFirstEpochStands) {
+  for (int64_t effects = 0; effects < 40; effects++) {
+    SCOPED_TRACE(effects);
+    Random random(static_cast<uint64_t>(effects));
+    World world;
+    world.input.resize(1);
+    for (int64_t r = 0; r < 200; r++) world.input[0].push_back({r % 5, r});
+    ManualClock clock;
+    ASSERT_FALSE(Live(&world, &random, clock, true, 30).ok());
+    ASSERT_GT(world.log_epoch, 0u);
+    clock.Advance(effects % 2);
+    ASSERT_FALSE(Live(&world, &random, clock, false, effects).ok());
+    Status resumed = Live(&world, &random, clock, true, -1);
+    EXPECT_TRUE(resumed.ok()) << resumed.error().ToString();
+  }
+}
+
+TEST(CommitSimulation, AnEpochThatTheLogForgotIsAnErrorAndNoNewBeginning) {
+  Random random(1);
+  World world;
+  world.input.resize(1);
+  for (int64_t r = 0; r < 200; r++) world.input[0].push_back({r % 5, r});
+  ManualClock clock;
+  ASSERT_FALSE(Live(&world, &random, clock, true, 30).ok());
+  ASSERT_GT(world.log_epoch, 0u);
+  world.log_epoch = 0;  // the group's offsets expired
+  Status resumed = Live(&world, &random, clock, true, -1);
+  ASSERT_FALSE(resumed.ok());
+  EXPECT_NE(resumed.error().message().find("expired"), std::string::npos) << resumed.error().ToString();
+  EXPECT_TRUE(Live(&world, &random, clock, false, -1).ok());
 }
 
 }  // namespace

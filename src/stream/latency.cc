@@ -60,7 +60,7 @@ void PendingLatencies::Add(const data::Batch& batch) {
   uint32_t step = batch.rows <= kAll ? 1 : batch.rows / kSamples;
   for (uint32_t row = 0; row < batch.rows; row += step) {
     int64_t timestamp = batch.origins[row].timestamp_ms;
-    if (timestamp < 0) continue;
+    if (timestamp < 0 || timestamp > INT64_MAX / 1000) continue;
     if (!runs_.empty() && runs_.back().timestamp_ms == timestamp) runs_.back().count += step;
     else runs_.push_back({timestamp, step});
   }

@@ -18,6 +18,8 @@ namespace tailrace::stream {
 /// Watermarks are microseconds of event time: no row at or before it is expected any more.
 inline constexpr int64_t kNoWatermark = std::numeric_limits<int64_t>::min();
 inline constexpr int64_t kEndOfTime = std::numeric_limits<int64_t>::max();  // the input is over
+/// Event times beyond it on either side (DuckDB's infinities among them) move no watermark and lie in no window.
+inline constexpr int64_t kEventTimeMaxUs = 8'000'000'000'000'000'000;
 
 /// Written by the pipeline's thread, read by any.
 struct JobCounters {

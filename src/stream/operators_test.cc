@@ -144,6 +144,16 @@ TEST_F(OperatorTest, RowsFromTheFutureMoveNoWatermarkWhereADriftIsSet) {
   EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{now}));
 }
 
+TEST_F(OperatorTest, InfiniteTimesMoveNoWatermark) {
+  SourceStatus source;
+  auto watermark = MakeWatermark("watermark-1", &context_, TimeColumn(), &source, {});
+  watermark->AddOutput(&out_, 0);
+  ASSERT_TRUE(watermark->Process(0, Integers({{1, -INT64_MAX}, {1, INT64_MAX}, {1, INT64_MIN}}, kSchema)).ok());
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{}));
+  ASSERT_TRUE(watermark->Process(0, Integers({{1, 7}}, kSchema)).ok());
+  EXPECT_EQ(out_.watermarks, (std::vector<int64_t>{7}));
+}
+
 TEST_F(OperatorTest, ARestoredWatermarkIsKnownBeforeTheFirstRow) {
   SourceStatus source;
   auto before = MakeWatermark("watermark-1", &context_, TimeColumn(), &source, {});

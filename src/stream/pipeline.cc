@@ -15,6 +15,8 @@ constexpr int64_t kTickMs = 100;
 constexpr int64_t kLagMs = 500;       // asking a cluster for its end offsets is a round trip
 constexpr int64_t kIdleLogMs = 100;   // sources on the log wake us
 constexpr int64_t kIdleOtherMs = 10;  // others (generators, growing files) are asked
+/// An idle job confirms its epoch so often, because Kafka forgets offsets that nobody has committed for a week.
+constexpr int64_t kRenewMs = 3'600'000;
 /// At-least-once jobs make their rows visible so often, and when there is nothing more to read.
 constexpr int64_t kFlushMs = 20;
 /// While there is more to read, checkpoints of a large state take at most about one part in so many of the time; those
@@ -71,6 +73,16 @@ Result<Checkpoint> Pipeline::FindStanding(bool* fresh, uint64_t* last_committed)
   std::vector<uint64_t> epochs = TRY(store_.List());
   uint64_t newest = epochs.empty() ? 0 : epochs.back();
   uint64_t stands = commit_point_ ? TRY(commit_point_->Recover()) : newest;
+  // An epoch begins when the one before it stands. So the log has forgotten what it decided: Kafka drops a group's
+  // offsets a week after their last commit (offsets.retention.minutes), or with their topic.
+  bool decided = std::adjacent_find(epochs.begin(), epochs.end(), [](uint64_t a, uint64_t b) { return b == a + 1; }) !=
+                 epochs.end();
+  if (stands == 0 && decided && options_.resume) {
+    return Error(ErrorCode::kConflict, fmt::format("there are checkpoints up to epoch {}, but the log has no committed "
+                                                   "offsets of this job any more: they expired or were deleted",
+                                                   newest))
+        .Remedy("start with --fresh to begin anew (results already written stay), or restore the group's offsets");
+  }
   Checkpoint standing;
   *fresh = true;
   *last_committed = stands;
@@ -92,8 +104,10 @@ Result<Checkpoint> Pipeline::FindStanding(bool* fresh, uint64_t* last_committed)
   // A sink may remember epochs of a run whose checkpoints were deleted, so a new run counts on from the clock.
   standing.epoch =
       *fresh ? std::max({stands, newest, static_cast<uint64_t>(std::max<int64_t>(1, clock_.NowMs()))}) : stands;
+  // The first checkpoint of a new run must not be written over the one that stands until it stands itself.
+  if (*fresh && (standing.epoch + 1 - stands) % 2 == 0) standing.epoch++;
   for (uint64_t epoch : epochs) {
-    if (epoch > stands && !*fresh) TRY(store_.Remove(epoch));  // written, never decided
+    if (epoch > stands && (!*fresh || stands == 0)) TRY(store_.Remove(epoch));  // written, never decided
   }
   return standing;
 }
@@ -231,6 +245,7 @@ Result<Pipeline::Step> Pipeline::Run(int64_t* idle_ms) {
     int64_t share = state_bytes_ > kLargeStateBytes ? kCheckpointShareLarge : kCheckpointShareSmall;
     interval = std::max(interval, checkpoint_duration_ms_ * share);
   }
+  if (commit_point_ && now - last_end_ms_ >= kRenewMs) dirty_ = true;
   int64_t due_ms = last_end_ms_ + interval - now;
   if (dirty_ && due_ms <= 0) TRY(EndEpoch());
   if (now - last_publish_ms_ >= kTickMs) Publish();

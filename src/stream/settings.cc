@@ -38,9 +38,13 @@ Status Text(const Option& option, JobSettings& out) {
   return {};
 }
 
+/// Kafka's brokers abort a transaction that is open for 15 minutes.
+constexpr int64_t kCheckpointIntervalMaxMs = 600'000;
+
 Status Interval(const Option& option, JobSettings& out) {
   TRY(Duration<&JobSettings::checkpoint_interval_ms>(option, out));
   if (out.checkpoint_interval_ms < 1) return Wrong(option, "a checkpoint interval of at least 1 ms");
+  out.checkpoint_interval_ms = std::min(out.checkpoint_interval_ms, kCheckpointIntervalMaxMs);
   return {};
 }
 
@@ -93,7 +97,8 @@ const std::vector<Setting>& Table() {
       {{"pipeline.name", "the file's name", "name of the job, its consumer group and its checkpoints"},
        Text<&JobSettings::pipeline_name>},
       {{"execution.checkpointing.interval", "200 ms",
-        "time between checkpoints while data flows; results of exactly-once jobs become visible with each"},
+        "time between checkpoints while data flows; results of exactly-once jobs become visible with each; "
+        "10 min at most"},
        Interval},
       {{"execution.checkpointing.mode", "EXACTLY_ONCE", "or AT_LEAST_ONCE: results at once, some twice after a crash"},
        Mode},

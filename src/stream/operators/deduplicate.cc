@@ -220,14 +220,12 @@ class Deduplicate final : public Operator {
     Output out(*this);
     for (uint32_t row = 0; row < batch.rows; row++) {
       std::vector<Row>& kept = window.kept[groups_[row]];
-      std::string before = kept.empty() ? std::string() : kept[0].cells;
-      if (!Offer(window, groups_[row], batch, row, order.At(row))) continue;
-      if (before.empty()) {
-        out.Add(kept[0].cells, data::RowKind::kInsert, 1);
-      } else {
-        out.Add(before, data::RowKind::kUpdateBefore, 1);
-        out.Add(kept[0].cells, data::RowKind::kUpdateAfter, 1);
-      }
+      __int128 place = order.At(row);
+      if (Place(kept, place) > 0) continue;
+      bool first = kept.empty();
+      if (!first) out.Add(kept[0].cells, data::RowKind::kUpdateBefore, 1);
+      Offer(window, groups_[row], batch, row, place);
+      out.Add(kept[0].cells, first ? data::RowKind::kInsert : data::RowKind::kUpdateAfter, 1);
       if (out.rows() + 2 > data::kBatchRows) TRY(out.Flush());
     }
     return out.Flush();

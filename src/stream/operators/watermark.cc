@@ -23,7 +23,7 @@ class WatermarkGenerator final : public Operator {
     data::Batch times;
     TRY(expression_->Evaluate(batch, &times, &failed_));
     // A row whose watermark cannot be computed passes: it moves no clock, and a window will say why it has no place.
-    int64_t limit = kEndOfTime;
+    int64_t limit = kEventTimeMaxUs;
     if (options_.max_drift_ms > 0) limit = context().clock->NowUs() + options_.max_drift_ms * 1000;
     const data::Column& column = times.columns[0];
     const int64_t* values = column.Values<int64_t>();
@@ -36,7 +36,7 @@ class WatermarkGenerator final : public Operator {
         from = times.origins[row].from;
         partition = &Find(*from);
       }
-      if (!column.IsValid(row) || values[row] > limit) continue;
+      if (!column.IsValid(row) || values[row] > limit || values[row] < -kEventTimeMaxUs) continue;
       partition->highest_us = std::max(partition->highest_us, values[row]);
       partition->touched = true;
       partition->idle = false;

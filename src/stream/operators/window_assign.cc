@@ -70,12 +70,10 @@ class WindowAssign final : public Operator {
  private:
   static constexpr uint8_t kVersion = 1;
 
-  /// Infinities and what would overflow beside them have no window.
   static bool HasTime(const data::Column& time, uint32_t row) {
-    constexpr int64_t kLimitUs = 8'000'000'000'000'000'000;
     if (!time.IsValid(row)) return false;
     int64_t t = time.Values<int64_t>()[row];
-    return -kLimitUs < t && t < kLimitUs;
+    return -kEventTimeMaxUs < t && t < kEventTimeMaxUs;
   }
   int64_t SlideStart(int64_t t) const {
     int64_t past = (t - window_.offset_us) % window_.slide_us;
