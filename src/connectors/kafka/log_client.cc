@@ -4,9 +4,11 @@
 
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/clock.h"
+#include "connectors/kafka/fetcher.h"
 #include "connectors/kafka/log_reader.h"
 #include "connectors/kafka/log_writer.h"
 #include "connectors/kafka/rdkafka_handle.h"
@@ -119,6 +121,7 @@ class KafkaClient final : public log::Client {
       auto [first, end] = TRY(Offsets(partition));
       offset = offset == -1 ? first : end;
     }
+    if (plain_) return fetcher_.OpenReader(partition, offset, isolation, waker);
     return consumers_.OpenReader(partition, offset, isolation, waker);
   }
 
@@ -163,7 +166,20 @@ class KafkaClient final : public log::Client {
   }
 
  private:
-  explicit KafkaClient(ClusterConfig cluster) : cluster_(std::move(cluster)), consumers_(cluster_) {}
+  explicit KafkaClient(ClusterConfig cluster)
+      : cluster_(std::move(cluster)),
+        plain_(ReadsPlainly(cluster_.properties)),
+        fetcher_(cluster_.bootstrap_servers),
+        consumers_(cluster_) {}
+
+  /// Nothing is set that only librdkafka's consumer knows how to do.
+  static bool ReadsPlainly(const std::map<std::string, std::string>& properties) {
+    static const std::set<std::string> kOfWriting = {"acks",      "batch.size",        "compression.type",
+                                                     "linger.ms", "message.max.bytes", "transaction.timeout.ms"};
+    for (const auto& [name, value] : properties)
+      if (!kOfWriting.contains(name)) return false;
+    return true;
+  }
 
   static std::string Name(const TopicPartition& partition) {
     return partition.topic + "-" + std::to_string(partition.partition);
@@ -194,6 +210,8 @@ class KafkaClient final : public log::Client {
   }
 
   ClusterConfig cluster_;
+  const bool plain_;
+  Fetcher fetcher_;
   Handle control_;
   ConsumerPool consumers_;
   std::mutex groups_mutex_;

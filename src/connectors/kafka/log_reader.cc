@@ -116,6 +116,13 @@ class KafkaReader final : public log::Reader {
     int64_t now_ms = Clock::System().MonotonicMs();
     if (end_ >= 0 && now_ms - end_asked_ms_ < kEndOffsetAgeMsMax) return std::max(end_, position_);
     int64_t low, high;
+    // Only the first time is worth a question that waits for the cluster: later on the answers to fetches bring it.
+    if (end_ >= 0 && rd_kafka_get_watermark_offsets(consumer_->handle.get(), from_.topic.c_str(), from_.partition, &low,
+                                                    &high) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      end_ = std::max({end_, high, position_});
+      end_asked_ms_ = now_ms;
+      return end_;
+    }
     auto code = rd_kafka_query_watermark_offsets(consumer_->handle.get(), from_.topic.c_str(), from_.partition, &low,
                                                  &high, kClusterTimeoutMs);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromRdKafka(code, "end of " + from_.topic);
