@@ -19,7 +19,13 @@ namespace {
 
 // What a topic takes by default (max.message.bytes) less room for key and headers.
 constexpr size_t kErrorValueBytesMax = 950'000;
+/// What a broker grants at most by default (transaction.max.timeout.ms), for jobs with a long checkpoint interval.
+/// Others keep a shorter one: as long as it is, a crash can hold readers of committed records back.
+constexpr int64_t kTransactionMaxMs = 900'000, kLongIntervalMs = 20'000;
 constexpr size_t kErrorOriginalBytesLeast = 2048;
+/// Holds no records: what jobs that only write to the log commit their epochs on, so that no topic of theirs seems to
+/// have a consumer that falls behind.
+constexpr const char* kEpochsTopic = "__tailrace_epochs";
 
 std::string Setting(const sql::Options& settings, const std::string& name, const std::string& otherwise) {
   auto it = settings.find(name);
@@ -78,7 +84,7 @@ struct JobLog::State {
   };
   std::vector<SourceTopic> sources;
   log::Client* transaction_client = nullptr;  // of the sinks; else of the first source
-  std::string carrier_topic;                  // a topic of the transaction: holds the epoch where no source does
+  std::string sink_topic;                     // a topic of the transaction
   std::string transactional_id_prefix;
   std::unique_ptr<log::TransactionalWriter> transaction;
   std::map<log::Client*, std::unique_ptr<log::Writer>> writers;  // outside the transaction
@@ -118,6 +124,11 @@ class LogCommitPoint final : public stream::CommitPoint {
     std::set<std::string> topics;
     for (const auto& source : state_.sources)
       if (source.client == state_.transaction_client) topics.insert(source.topic);
+    if (topics.empty()) {
+      TRY(FindCarrier());
+      if (!state_.sink_topic.empty()) topics.insert(state_.sink_topic);  // where earlier versions kept it
+    }
+    topics.insert(kEpochsTopic);
     for (const std::string& topic : topics) {
       auto described = state_.transaction_client->DescribeTopic(topic);
       if (!described.ok()) {
@@ -126,7 +137,6 @@ class LogCommitPoint final : public stream::CommitPoint {
       }
       for (int32_t p = 0; p < described->partitions; p++) epoch = std::max(epoch, TRY(EpochAt({topic, p})));
     }
-    if (!state_.carrier_topic.empty()) epoch = std::max(epoch, TRY(EpochAt({state_.carrier_topic, 0})));
     return epoch;
   }
 
@@ -142,9 +152,8 @@ class LogCommitPoint final : public stream::CommitPoint {
       else if (client) others[client].push_back(std::move(commit));
     }
     if (mine.empty()) {
-      std::string carrier = state_.carrier_topic;
-      if (carrier.empty()) return Internal("the job's transaction has neither source offsets nor a sink topic");
-      mine.push_back({{carrier, 0}, 0, EpochMetadata(job_, epoch)});
+      if (carrier_.empty()) TRY(FindCarrier());
+      mine.push_back({{carrier_, 0}, 0, EpochMetadata(job_, epoch)});
     }
     if (state_.exactly_once) {
       TRY(state_.transaction->Commit(group_, mine));
@@ -165,6 +174,20 @@ class LogCommitPoint final : public stream::CommitPoint {
   Status Abort() override { return state_.exactly_once && state_.transaction ? state_.transaction->Abort() : Ok(); }
 
  private:
+  /// The topic that the epoch of a job without source offsets is committed on: offset 0 of an empty one is no lag.
+  Status FindCarrier() {
+    Status made = CreateTopicWhereMissing(state_.transaction_client, kEpochsTopic);
+    if (made.ok()) {
+      carrier_ = kEpochsTopic;
+      return Ok();
+    }
+    if (made.error().retriable() || state_.sink_topic.empty()) return made;
+    LogWarning("kafka", "job " + job_ + ": its epochs are kept as offsets of " + state_.sink_topic +
+                            ", where they look like lag, because the topic " + std::string(kEpochsTopic) +
+                            " could not be made: " + made.error().ToString());
+    carrier_ = state_.sink_topic;
+    return Ok();
+  }
   Result<uint64_t> EpochAt(const TopicPartition& from) {
     auto committed = state_.transaction_client->Committed(group_, from);
     if (!committed.ok()) {
@@ -182,6 +205,7 @@ class LogCommitPoint final : public stream::CommitPoint {
   JobLog::State& state_;
   std::string job_;
   std::string group_;
+  std::string carrier_;
 };
 
 }  // namespace
@@ -195,6 +219,11 @@ Result<log::Client*> JobLog::ClientFor(const OptionValues& options) {
     properties.erase(ours);
   if (options.Has("properties.max.request.size"))  // as librdkafka calls it
     properties["message.max.bytes"] = options.String("properties.max.request.size");
+  // librdkafka's default is a minute.
+  int64_t interval_ms = 0;
+  if (ParseDurationMs(Setting(state_->settings, "execution.checkpointing.interval", ""), &interval_ms) &&
+      interval_ms > kLongIntervalMs)
+    properties.insert({"transaction.timeout.ms", std::to_string(kTransactionMaxMs)});
   auto client = state_->clients.For(options.String("properties.bootstrap.servers"), properties);
   if (!client.ok() && !client.error().where())
     return std::move(client).error().At(options.Where("properties.bootstrap.servers"));
@@ -213,7 +242,7 @@ Status JobLog::AddSink(log::Client* client, const std::string& topic, const std:
     return Error(ErrorCode::kUnsupported, "table " + table + ": one job's transaction can't span two Kafka clusters")
         .Remedy("set 'sink.delivery-guarantee' = 'at-least-once' on this table");
   state_->transaction_client = client;
-  if (state_->carrier_topic.empty()) state_->carrier_topic = topic;
+  if (state_->sink_topic.empty()) state_->sink_topic = topic;
   if (state_->transactional_id_prefix.empty()) state_->transactional_id_prefix = transactional_id_prefix;
   return Ok();
 }

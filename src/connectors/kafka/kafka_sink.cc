@@ -63,7 +63,8 @@ class KafkaSink final : public stream::Sink {
       }
       if (timestamp_column_ >= 0) {
         const data::Column& column = batch.columns[static_cast<size_t>(timestamp_column_)];
-        if (column.IsValid(row)) record.timestamp_ms = column.Values<int64_t>()[row] / 1000;
+        int64_t micros = column.IsValid(row) ? column.Values<int64_t>()[row] : -1;
+        if (micros >= 0) record.timestamp_ms = micros / 1000;  // a record has no time before 1970
       }
       records_.push_back(record);
     }

@@ -323,8 +323,10 @@ class KafkaSource final : public stream::Source {
           } else if (wanted.metadata == "offset") {
             column.Values<int64_t>()[row] = origin.offset;
           } else if (wanted.metadata == "timestamp") {
-            column.Values<int64_t>()[row] = origin.timestamp_ms * 1000;
-            if (origin.timestamp_ms < 0) column.SetNull(row);
+            // Producers write what they like: seconds, nanoseconds, nothing.
+            bool fits = origin.timestamp_ms >= 0 && origin.timestamp_ms <= INT64_MAX / 1000;
+            column.Values<int64_t>()[row] = fits ? origin.timestamp_ms * 1000 : 0;
+            if (!fits) column.SetNull(row);
           } else {  // key
             column.Values<data::StringRef>()[row] = data::StringRef(origin.key.data() ? origin.key : BytesView(""));
             if (!origin.key.data() || (wanted.type.id == data::TypeId::kVarchar && !IsUtf8(origin.key)))

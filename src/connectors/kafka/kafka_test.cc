@@ -29,27 +29,32 @@ class KafkaTest : public testing::TestWithParam<Where> {
       if (!apache) GTEST_SKIP() << "TAILRACE_TEST_KAFKA is not set";
       bootstrap_ = apache;
     } else {
-      broker::BrokerOptions options;
-      options.data_dir = dir_ / "broker";
-      options.auto_create_topics = false;
-      options.flush_before_ack = false;
-      auto opened = broker::Broker::Open(options, Clock::System());
-      ASSERT_TRUE(opened.ok()) << opened.error().ToString();
-      broker_ = std::move(*opened);
+      StartBroker(0);
       services_.embedded = &broker_->client();
       if (GetParam() == Where::kEmbedded) {
         client_ = services_.embedded;
         return;
       }
-      auto port = broker_->Listen("127.0.0.1", 0);
-      ASSERT_TRUE(port.ok()) << port.error().ToString();
-      bootstrap_ = "127.0.0.1:" + std::to_string(*port);
     }
     auto client = OpenKafkaClient(bootstrap_, {});
     ASSERT_TRUE(client.ok()) << client.error().ToString();
     own_client_ = std::move(*client);
     client_ = own_client_.get();
     services_.default_bootstrap = bootstrap_;
+  }
+  void StartBroker(uint16_t port) {
+    broker::BrokerOptions options;
+    options.data_dir = dir_ / "broker";
+    options.auto_create_topics = false;
+    options.flush_before_ack = false;
+    auto opened = broker::Broker::Open(options, Clock::System());
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    broker_ = std::move(*opened);
+    if (GetParam() == Where::kEmbedded) return;
+    auto bound = broker_->Listen("127.0.0.1", port);
+    ASSERT_TRUE(bound.ok()) << bound.error().ToString();
+    port_ = static_cast<uint16_t>(*bound);
+    bootstrap_ = "127.0.0.1:" + std::to_string(port_);
   }
   void TearDown() override {
     own_client_.reset();
@@ -111,6 +116,7 @@ class KafkaTest : public testing::TestWithParam<Where> {
   TempDir dir_;
   std::string run_;
   std::string bootstrap_;
+  uint16_t port_ = 0;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<log::Client> own_client_;
   log::Client* client_ = nullptr;
@@ -161,6 +167,104 @@ TEST_P(KafkaTest, ClientCreatesListsReadsSeeksDeletes) {
   second.reset();
   EXPECT_TRUE(client_->DeleteTopic(topic).ok());
   EXPECT_EQ(client_->DeleteTopic(Topic("none")).error().code(), ErrorCode::kNotFound);
+}
+
+/// What a reader gives until `values` came or it failed.
+Status ReadOn(log::Reader& reader, Waker& waker, size_t count, std::vector<std::string>* values) {
+  for (int64_t deadline = Clock::System().MonotonicMs() + 10'000; Clock::System().MonotonicMs() < deadline;) {
+    RecordSet set;
+    TRY(reader.Poll(1 << 20, &set));
+    for (auto& r : set.records) values->emplace_back(r.value);
+    if (values->size() >= count) return {};
+    waker.Sleep(20);
+  }
+  return Error(ErrorCode::kTimeout, "read " + std::to_string(values->size()));
+}
+
+TEST_P(KafkaTest, ReadersSayWhatIsNotThere) {
+  std::string topic = MakeTopic("gone");
+  Send(topic, {"a", "b"});
+  Waker waker;
+  std::vector<std::string> values;
+  auto reader = client_->OpenReader({topic, 0}, 50, log::Isolation::kReadCommitted, &waker).value();
+  EXPECT_EQ(ReadOn(*reader, waker, 1, &values).error().code(), ErrorCode::kInvalidArgument);
+  reader->Seek(1);
+  ASSERT_TRUE(ReadOn(*reader, waker, 1, &values).ok());
+  EXPECT_EQ(values, std::vector<std::string>{"b"});
+  EXPECT_EQ(reader->EndOffset().value(), 2);
+  ASSERT_TRUE(client_->DeleteTopic(topic).ok());
+  EXPECT_EQ(ReadOn(*reader, waker, 9, &values).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(client_->OpenReader({Topic("none"), 0}, 0, log::Isolation::kReadCommitted, &waker).error().code(),
+            ErrorCode::kNotFound);
+}
+
+TEST_P(KafkaTest, AReaderOutlivesItsBroker) {
+  if (GetParam() != Where::kOwnPort) return;  // the others' brokers are not ours to stop
+  std::string topic = MakeTopic("events", 2);
+  Waker waker;
+  std::vector<std::unique_ptr<log::Reader>> readers;
+  std::vector<std::string> values;
+  for (int32_t p = 0; p < 2; p++) {
+    readers.push_back(client_->OpenReader({topic, p}, 0, log::Isolation::kReadCommitted, &waker).value());
+    Send(topic, {"before"}, p);
+    ASSERT_TRUE(ReadOn(*readers.back(), waker, static_cast<size_t>(p) + 1, &values).ok());
+  }
+  own_client_.reset();  // readers may outlive their client too
+  ASSERT_TRUE(broker_->Close().ok());
+  broker_.reset();
+  RecordSet nothing;
+  for (int i = 0; i < 20; i++, usleep(10'000)) EXPECT_TRUE(readers[0]->Poll(1000, &nothing).ok());
+  StartBroker(port_);
+  own_client_ = OpenKafkaClient(bootstrap_, {}).value();
+  client_ = own_client_.get();
+  for (int32_t p = 0; p < 2; p++) {
+    Send(topic, {"after"}, p);
+    Status read = ReadOn(*readers[static_cast<size_t>(p)], waker, 3 + static_cast<size_t>(p), &values);
+    EXPECT_TRUE(read.ok()) << read.error().ToString();
+  }
+  EXPECT_EQ(values, (std::vector<std::string>{"before", "before", "after", "after"}));
+}
+
+TEST_P(KafkaTest, LibrdkafkaReadsWhereMoreIsAsked) {
+  if (GetParam() == Where::kEmbedded) return;
+  std::string topic = MakeTopic("by-librdkafka");
+  Send(topic, {"a", "b", "c"});
+  auto client = OpenKafkaClient(bootstrap_, {{"check.crcs", "true"}}).value();
+  Waker waker;
+  std::vector<std::string> values;
+  auto reader = client->OpenReader({topic, 0}, 1, log::Isolation::kReadCommitted, &waker).value();
+  ASSERT_TRUE(ReadOn(*reader, waker, 2, &values).ok());
+  reader->Seek(0);
+  ASSERT_TRUE(ReadOn(*reader, waker, 3, &values).ok());
+  EXPECT_EQ(values, (std::vector<std::string>{"b", "c", "a", "b", "c"}));
+  EXPECT_EQ(reader->EndOffset().value(), 3);
+}
+
+TEST_P(KafkaTest, ManyReadersOfOnePartitionAndOfMany) {
+  std::string topic = MakeTopic("many", 6);
+  std::vector<std::string> expected;
+  for (int32_t p = 0; p < 6; p++) {
+    std::vector<std::string> values;
+    for (int i = 0; i < 3000; i++)
+      values.push_back(std::to_string(p) + ":" + std::to_string(i) + std::string(900, 'x'));
+    Send(topic, values, p);
+    expected.insert(expected.end(), values.begin(), values.end());
+  }
+  Waker waker;
+  for (auto isolation : {log::Isolation::kReadCommitted, log::Isolation::kReadUncommitted}) {
+    std::vector<std::unique_ptr<log::Reader>> readers;
+    for (int32_t p = 0; p < 6; p++) {
+      readers.push_back(client_->OpenReader({topic, p}, 0, isolation, &waker).value());
+      readers.push_back(client_->OpenReader({topic, p}, 0, isolation, &waker).value());
+    }
+    std::vector<std::string> first, second;
+    for (size_t i = 0; i < readers.size(); i += 2) {
+      ASSERT_TRUE(ReadOn(*readers[i], waker, first.size() + 3000, &first).ok());
+      ASSERT_TRUE(ReadOn(*readers[i + 1], waker, second.size() + 3000, &second).ok());
+    }
+    EXPECT_TRUE(first == expected);
+    EXPECT_TRUE(second == expected);
+  }
 }
 
 TEST_P(KafkaTest, TransactionsCommitRecordsAndOffsetsWithMetadataOrNothing) {
@@ -417,6 +521,43 @@ TEST_P(KafkaTest, KeysUpsertsAndJobsWithoutSourcesOnTheLog) {
   auto again = next->Sink("o");
   auto recovered = next->connectors->MakeCommitPoint(next->context).value();
   EXPECT_EQ(recovered->Recover().value(), 7u);
+  // On an empty topic, so that nothing of the job's seems to be read and to lag behind.
+  std::string group = "tailrace-" + next->context.job;
+  EXPECT_EQ(client_->Committed(group, {out, 0}).value().offset, -1);
+  EXPECT_EQ(client_->Committed(group, {"__tailrace_epochs", 0}).value().offset, 0);
+  EXPECT_EQ(client_->Offsets({"__tailrace_epochs", 0}).value().second, 0);
+  // Earlier versions kept it with the sink's topic.
+  log::OffsetToCommit earlier{{out, 0}, 0, EpochMetadata(next->context.job, 9)};
+  ASSERT_TRUE(client_->CommitOffsets(group, {&earlier, 1}).ok());
+  EXPECT_EQ(recovered->Recover().value(), 9u);
+}
+
+TEST_P(KafkaTest, TimesThatARecordOrAColumnCannotHave) {
+  std::string topic = MakeTopic("times");
+  std::string columns =
+      " (n INT, ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka', 'topic' = '" + topic +
+      "', 'format' = 'json', ";
+  auto job = Job("CREATE TABLE o" + columns + "'sink.delivery-guarantee' = 'at-least-once');" + "CREATE TABLE t" +
+                 columns + "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');");
+  auto schema = job->table("t").physical_schema();
+  auto sink = job->Sink("o");
+  ASSERT_TRUE(sink->Open().ok());
+  ASSERT_TRUE(sink->Write(MakeBatch(schema, {R"({"n":1,"ts":"1969-12-31T00:00:00Z"})"})).ok());
+  ASSERT_TRUE(sink->Prepare(1).ok());
+  if (GetParam() == Where::kEmbedded) {  // brokers refuse times far in the future from clients
+    log::RecordToWrite r;
+    r.value = R"({"n":2})";
+    r.timestamp_ms = INT64_MAX - 1;
+    auto writer = client_->OpenWriter().value();
+    ASSERT_TRUE(writer->Append(topic, 0, {&r, 1}).ok());
+    ASSERT_TRUE(writer->Flush().ok());
+  }
+  auto source = job->Source("t");
+  ASSERT_TRUE(source->Open("").ok());
+  auto rows = Rows(schema, Drain(*source));
+  ASSERT_GE(rows.size(), 1u);
+  EXPECT_GT(rows[0], R"({"n":1,"ts":"2024)") << "a time before 1970 is the time of writing";
+  if (rows.size() > 1) { EXPECT_EQ(rows[1], R"({"n":2,"ts":null})"); }
 }
 
 TEST_P(KafkaTest, ColumnsOfTheKey) {
