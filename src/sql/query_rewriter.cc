@@ -163,6 +163,21 @@ class Rewriter {
         i = close + 1;
         continue;
       }
+      if (call && token.Is("LAST_VALUE")) {  // in Flink the last that is not null; in DuckDB for OVER only
+        const size_t close = TRY(Close(i + 1));
+        if (!At(close + 1).Is("OVER")) {
+          const MappedText value = TRY(Range(i + 2, close, named, depth + 1));
+          out.Add("last(", source_, token.begin).Add(value).Add(") FILTER (WHERE (").Add(value).Add(") IS NOT NULL");
+          i = close + 1;
+          if (At(i).Is("FILTER") && At(i + 1).IsSymbol("(") && At(i + 2).Is("WHERE")) {
+            const size_t end_of_filter = TRY(Close(i + 1));
+            out.Add(" AND (").Add(TRY(Range(i + 3, end_of_filter, named, depth + 1))).Add(")");
+            i = end_of_filter + 1;
+          }
+          out.Add(")");
+          continue;
+        }
+      }
       if (token.IsSymbol("(")) {
         const size_t close = TRY(Close(i));
         out.Copy(source_, token.begin, token.end);
@@ -225,10 +240,10 @@ class Rewriter {
       out->Add("quantile_cont", source_, token.begin);
       return i + 1;
     }
-    if (call && (token.Is("FIRST_VALUE") || token.Is("LAST_VALUE"))) {  // aggregates in Flink, for OVER only in DuckDB
+    if (call && token.Is("FIRST_VALUE")) {  // an aggregate in Flink, for OVER only in DuckDB
       const auto close = Close(i + 1);
       if (close.ok() && !At(*close + 1).Is("OVER")) {
-        out->Add(token.Is("FIRST_VALUE") ? "any_value" : "last", source_, token.begin);
+        out->Add("any_value", source_, token.begin);
         return i + 1;
       }
     }
