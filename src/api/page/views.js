@@ -24,7 +24,7 @@ function topicsTable(s) {
 function groupsTable(s) {
   if (!s.groups.length) return empty("No consumer groups yet. They appear when a consumer or a streaming job commits its offsets.");
   return table([["Group"], ["State"], ["Members", "num"], ["Lag", "num"]], s.groups.map((g) =>
-    `<tr><td class="name wrap">${esc(g.group)}</td><td>${pill(g.state)}</td><td class="num">${g.members}</td><td class="num">${count(g.lag)}</td></tr>`));
+    `<tr><td class="name">${esc(g.group)}</td><td>${pill(g.state)}</td><td class="num">${g.members}</td><td class="num">${count(g.lag)}</td></tr>`));
 }
 
 function streamsTable(s) {
@@ -71,7 +71,7 @@ function overview(s) {
     (s.broker.embedded ? figure("Records in", rate(s.broker.messages_in_per_second ?? 0), "/s", h.messages_in) : "") +
     figure("Rows out", rate(s.streams.reduce((sum, j) => sum + j.rows_out_per_second, 0)), "/s", h.rows_out) +
     (s.broker.embedded ? figure("Bytes in", bytes(s.broker.bytes_in_per_second ?? 0), "/s", h.bytes_in) : "") +
-    figure("Stream lag", count(lag), "records", null, p99 < 0 ? "no latency measured yet" : "p99 latency " + span(p99 / 1000)) +
+    figure("Stream lag", count(lag), "records", null, p99 < 0 ? "no latency yet" : "p99 latency " + span(p99 / 1000)) +
     figure("CPU", ((s.broker.cpu ?? 0) * 100).toFixed(0), "% of a core", h.cpu) +
     figure("Memory", bytes(s.process.resident_bytes), "", null, `up ${span(s.now_ms - s.started_ms)}`) +
     `</div>` +
@@ -150,7 +150,7 @@ function runPage(id, runId, run, tasks, selected) {
 }
 
 const sqlPage = (text, stores) => `<h1>SQL</h1><p class="sub">Read-only queries over the project's serving stores</p>
-<section class="panel"><div class="body" style="padding-top:16px"><textarea id="sql" spellcheck="false" aria-label="SQL">${esc(text)}</textarea><div class="row" style="margin-top:10px"><button class="main" id="run-sql">Run</button><span class="faint">Ctrl+Enter</span><span class="grow"></span>${stores.length > 1 ? `<select id="store" aria-label="Store">${stores.map((s) => `<option>${esc(s.name)}</option>`).join("")}</select>` : ""}</div></div></section><div id="answer"></div>`;
+<section class="panel"><div class="body" style="padding-top:16px"><textarea id="sql" spellcheck="false" aria-label="SQL" placeholder="SELECT …      SHOW ALL TABLES lists what there is">${esc(text)}</textarea><div class="row" style="margin-top:10px"><button class="main" id="run-sql">Run</button><span class="faint">Ctrl+Enter</span><span class="grow"></span>${stores.length > 1 ? `<select id="store" aria-label="Store">${stores.map((s) => `<option>${esc(s.name)}</option>`).join("")}</select>` : ""}</div></div></section><div id="answer"></div>`;
 
 function sqlAnswer(result) {
   if (result.error) return `<section class="panel alert">${esc(result.error.message)}${result.error.remedy ? `<div class="soft" style="font-weight:400">${esc(result.error.remedy)}</div>` : ""}</section>`;

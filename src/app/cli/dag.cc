@@ -27,7 +27,7 @@ const std::vector<TableColumn> kDagColumns = {{"DAG", "dag_id"},
                                               {"LAST RUN", "last_run_state"},
                                               {"NEXT", "next_run_ms", Show::kTime},
                                               {"TASKS", "task_ids", Show::kLength},
-                                              {"FILE", "file"},
+                                              {"FILE", "file", Show::kPath},
                                               {"ERROR", "error"}};
 const std::vector<TableColumn> kRunColumns = {{"RUN", "run_id"},
                                               {"DAG", "dag_id"},
@@ -59,6 +59,8 @@ Result<int> Trigger(const Invocation& invocation, const DagOptions& options) {
   body.EndObject();
   const std::string dag = "/api/v1/dags/" + PathPart(options.dag);
   std::string run = TRY(rest.Post(dag + "/runs", body.Take()));
+  if (const auto paused = rest.Get(dag); paused.ok() && Json::parse(*paused).value("paused", false))
+    std::fprintf(stderr, "the DAG is paused: the run waits until 'tailrace dag unpause %s'\n", options.dag.c_str());
   if (!options.wait) {
     PrintRecords(invocation.output, run, kRunColumns, "");
     return 0;

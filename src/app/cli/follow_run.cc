@@ -22,6 +22,31 @@ std::string TaskMark(const std::string& state, bool colours) {
   return std::string("\033[") + colour + "m" + mark + "\033[0m";
 }
 
+namespace {
+
+/// Every task with its mark; where the terminal is too narrow for that, the marks alone and the names of what is at
+/// work.
+std::string OneLine(const nlohmann::json& tasks) {
+  std::string whole, marks, at_work;
+  size_t columns = 0;
+  for (const auto& task : tasks) {
+    const std::string state = task.value("state", ""), mark = TaskMark(state, true);
+    const int tries = task.value("try_number", 0);
+    const std::string name = task.value("task_id", "") + (tries > 1 ? " (try " + std::to_string(tries) + ")" : "");
+    whole += mark + " " + name + "  ";
+    columns += TextWidth(name) + 4;
+    marks += mark;
+    if (state == "running" || state.starts_with("up_for")) at_work += " " + name;
+  }
+  const size_t width = TerminalWidth(stderr);
+  if (columns < width) return whole;
+  if (tasks.size() + 8 > width / 2) marks = std::to_string(tasks.size()) + " tasks", columns = marks.size();
+  else columns = tasks.size();
+  return marks + CutText(at_work, width - columns - 1);
+}
+
+}  // namespace
+
 Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const std::string& run_id,
                               int64_t timeout_ms, bool quiet) {
   const std::string path = "/api/v1/dags/" + PathPart(dag_id) + "/runs/" + PathPart(run_id);
@@ -32,14 +57,7 @@ Result<std::string> FollowRun(const Rest& rest, const std::string& dag_id, const
     const std::string run = TRY(rest.Get(path + "?wait_ms=" + std::to_string(quiet ? 1000 : 250)));
     const auto state = nlohmann::json::parse(run).value("state", "");
     if (!quiet) {
-      std::string line;
-      const auto tasks = nlohmann::json::parse(TRY(rest.Get(path + "/tasks")));
-      for (const auto& task : tasks) {
-        const std::string task_state = task.value("state", "");
-        line += TaskMark(task_state, true) + " " + task.value("task_id", "") +
-                (task.value("try_number", 0) > 1 ? " (try " + std::to_string(task.value("try_number", 0)) + ")" : "") +
-                "  ";
-      }
+      const std::string line = OneLine(nlohmann::json::parse(TRY(rest.Get(path + "/tasks"))));
       if (line != shown) std::fprintf(stderr, "\r\033[K%s", line.c_str());
       shown = line;
     }

@@ -30,6 +30,14 @@ const Json* Lookup(const Json& record, std::string_view field) {
   return at;
 }
 
+/// Files below this directory without it.
+std::string ShortPath(const std::string& path) {
+  char here[4096];
+  if (::getcwd(here, sizeof here) == nullptr) return path;
+  const std::string prefix = std::string(here) + "/";
+  return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
+}
+
 std::string Cell(const Json* value, Show show) {
   if (!value || value->is_null()) return "-";
   if (show == Show::kLength) return std::to_string(value->size());
@@ -48,6 +56,7 @@ std::string Cell(const Json* value, Show show) {
   }
   if (value->is_string()) {
     std::string text = value->get<std::string>();
+    if (show == Show::kPath) text = ShortPath(text);
     for (char& c : text)
       if (c == '\n' || c == '\t') c = ' ';
     return text.empty() ? "-" : text;
@@ -140,7 +149,7 @@ std::string FormatMs(double ms) {
 std::string FormatTime(int64_t epoch_ms) {
   std::string text = FormatIso8601Ms(epoch_ms).substr(0, 19);
   text[10] = ' ';
-  return text;
+  return text + "Z";
 }
 
 size_t TextWidth(std::string_view text) {
@@ -161,6 +170,15 @@ void TextTable::Row(std::vector<std::string> cells) {
   cells.resize(headers_.size());
   rows_.push_back(std::move(cells));
 }
+void TextTable::DropEmptyColumns() {
+  if (rows_.empty()) return;
+  for (size_t i = headers_.size(); i-- > 0;) {
+    if (!std::all_of(rows_.begin(), rows_.end(), [i](const auto& row) { return row[i] == "-"; })) continue;
+    headers_.erase(headers_.begin() + static_cast<ptrdiff_t>(i));
+    right_.erase(right_.begin() + static_cast<ptrdiff_t>(i));
+    for (auto& row : rows_) row.erase(row.begin() + static_cast<ptrdiff_t>(i));
+  }
+}
 std::string CutText(const std::string& text, size_t columns) {
   if (TextWidth(text) <= columns) return text;
   size_t end = 0, seen = 0;
@@ -172,9 +190,9 @@ std::string CutText(const std::string& text, size_t columns) {
   return text.substr(0, end) + "…";
 }
 
-size_t TerminalWidth() {
+size_t TerminalWidth(FILE* stream) {
   winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
+  return ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
 }
 
 std::string TextTable::ToString(size_t width) const {
@@ -244,6 +262,7 @@ void PrintRecords(const std::string& format, const std::string& json, const std:
   if (value.is_array())
     for (const Json& record : value) add(record);
   else add(value);
+  table.DropEmptyColumns();
   if (table.empty()) std::puts(when_empty.c_str());
   else std::fputs(table.ToString().c_str(), stdout);
 }

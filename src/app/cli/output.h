@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +11,7 @@
 namespace tailrace::app {
 
 /// How a field of a JSON record is written in a table.
-enum class Show { kText, kCount, kBytes, kTime, kMs, kUs, kRate, kYesNo, kLength };
+enum class Show { kText, kCount, kBytes, kTime, kMs, kUs, kRate, kYesNo, kLength, kPath };
 
 struct TableColumn {
   const char* header;
@@ -30,6 +31,8 @@ class TextTable {
   explicit TextTable(std::vector<std::string> headers, std::vector<bool> right = {});
   void Row(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
+  /// Those where every row has "-".
+  void DropEmptyColumns();
   /// `width` > 0: long cells are cut until a line fits.
   std::string ToString(size_t width = 0) const;
 
@@ -42,14 +45,14 @@ class TextTable {
 std::string FormatCount(double n);         // "12,345"
 std::string FormatBytes(double n);         // "1.2 MB"
 std::string FormatMs(double ms);           // "230 ms", "1.2 s", "3 min 20 s"
-std::string FormatTime(int64_t epoch_ms);  // "2024-01-15 10:30:00", UTC
+std::string FormatTime(int64_t epoch_ms);  // "2024-01-15 10:30:00Z"
 /// Printed columns of UTF-8 text, a code point each.
 size_t TextWidth(std::string_view text);
 
 /// Cut to `columns` with "…" at the end where something is missing.
 std::string CutText(const std::string& text, size_t columns);
-/// Of stdout; 100 where it is no terminal.
-size_t TerminalWidth();
+/// 100 where the stream is no terminal.
+size_t TerminalWidth(FILE* stream = stdout);
 
 /// stdout is a terminal that understands colours and NO_COLOR is not set.
 bool ColoursWanted();

@@ -111,7 +111,9 @@ class SqliteStore final : public MetadataStore {
     std::lock_guard lock(read_mutex_);
     Statement s = TRY(reader_->Prepare(SELECT_RUNS "WHERE dag_id = ? AND run_id = ?"));
     s.Bind(dag_id).Bind(run_id);
-    if (!TRY(s.Step())) return NotFound(fmt::format("DAG '{}' has no run '{}'", dag_id, run_id));
+    if (!TRY(s.Step()))
+      return NotFound(fmt::format("DAG '{}' has no run '{}'", dag_id, run_id))
+          .Remedy(fmt::format("see 'tailrace dag runs {}'", dag_id));
     return ReadRun(s);
   }
 

@@ -11,6 +11,10 @@ constexpr ParamSpec kStore{"store", kText, false,
                            "DuckDB file, or a name of the project's stores. Default: the only store there is"};
 constexpr ParamSpec kSqlTimeout{"timeout", kDuration, false, "Limit of the query. Default: 10m"};
 
+constexpr ParamSpec kMin{"min", kNumber, false, "Least first value"};
+constexpr ParamSpec kMax{"max", kNumber, false, "Greatest first value"};
+constexpr ParamSpec kEquals{"equals", kAny, false, "The first value"};
+
 std::vector<OperatorSpec> MakeOperators() {
   return {
       {"bash",
@@ -75,18 +79,18 @@ std::vector<OperatorSpec> MakeOperators() {
         kSqlTimeout,
         {"row_limit", kInteger, false, "Rows kept. Default: 1000"},
         {"check", kBoolean, false, "true: the first row must pass min, max, equals, or be true"},
-        {"min", kNumber, false, "Least first value"},
-        {"max", kNumber, false, "Greatest first value"},
-        {"equals", kAny, false, "The first value"}},
+        kMin,
+        kMax,
+        kEquals},
        MakeSql},
       {"check.sql",
        "Conditions on what a store holds; one that fails fails the task; XCom return_value {name: value}",
        {{"sql", kText, false, "A query whose first row is checked"},
         kStore,
         kSqlTimeout,
-        {"min", kNumber, false, "Least first value"},
-        {"max", kNumber, false, "Greatest first value"},
-        {"equals", kAny, false, "The first value"},
+        kMin,
+        kMax,
+        kEquals,
         {"name", kText, false, "For messages"},
         {"checks", kList, false, "Several: maps of name, sql, min, max, equals, store"}},
        MakeCheckSql},
@@ -163,9 +167,9 @@ std::vector<OperatorSpec> MakeOperators() {
        "Waits until the first value of a query is true, or passes min, max, equals",
        {{"sql", kText, true, "The query"},
         kStore,
-        {"min", kNumber, false, "Least first value"},
-        {"max", kNumber, false, "Greatest first value"},
-        {"equals", kAny, false, "The first value"},
+        kMin,
+        kMax,
+        kEquals,
         {"fail_on_error", kBoolean, false, "true: an SQL error fails the task. Default: false, it is not yet there"}},
        MakeSqlSensor,
        true},

@@ -178,7 +178,7 @@ Result<RunRow> Engine::Trigger(const std::string& dag_id, const std::string& con
                                std::optional<int64_t> logical_date_ms, const std::string& run_type) {
   auto it = dags_.find(dag_id);
   if (it == dags_.end() || it->second.gone)
-    return Error(ErrorCode::kNotFound, fmt::format("no DAG '{}'", dag_id)).Remedy("see: tailrace dag list");
+    return Error(ErrorCode::kNotFound, fmt::format("no DAG '{}'", dag_id)).Remedy("see 'tailrace dag list'");
   DagEntry& entry = it->second;
   RunRow row;
   row.conf_json = conf_json.empty() ? "{}" : conf_json;
@@ -492,7 +492,8 @@ Status Engine::Clear(const std::string& dag_id, const std::string& run_id, const
                      bool downstream) {
   auto dag = dags_.find(dag_id);
   if (!task_id.empty() && dag != dags_.end() && dag->second.dag->Index(task_id) < 0)
-    return NotFound(fmt::format("DAG '{}' has no task '{}'", dag_id, task_id));
+    return NotFound(fmt::format("DAG '{}' has no task '{}'", dag_id, task_id))
+        .Remedy(fmt::format("see 'tailrace dag show {}'", dag_id));
   RunEntry* run = TRY(FindOrLoad(dag_id, run_id));
   std::vector<int> tasks;
   if (task_id.empty()) {
@@ -515,7 +516,8 @@ Status Engine::Mark(const std::string& dag_id, const std::string& run_id, const 
     return InvalidArgument(fmt::format("a task can be marked success, failed or skipped, not {}", Name(state)));
   auto dag = dags_.find(dag_id);
   if (dag != dags_.end() && dag->second.dag->Index(task_id) < 0)
-    return NotFound(fmt::format("DAG '{}' has no task '{}'", dag_id, task_id));
+    return NotFound(fmt::format("DAG '{}' has no task '{}'", dag_id, task_id))
+        .Remedy(fmt::format("see 'tailrace dag show {}'", dag_id));
   RunEntry* run = TRY(FindOrLoad(dag_id, run_id));
   int task = run->dag->Index(task_id);
   if (task < 0) return NotFound(fmt::format("run '{}' has no task '{}'", run_id, task_id));

@@ -352,7 +352,8 @@ Result<std::string> SchedulerImpl::TaskLog(const std::string& dag_id, const std:
     if (number == 0) return NotFound(fmt::format("task '{}' has not started yet", task_id));
     return ReadTaskLog(TaskLogPath(options_.data_dir, dag_id, run_id, task_id, number));
   }
-  return NotFound(fmt::format("run '{}' of '{}' has no task '{}'", run_id, dag_id, task_id));
+  return NotFound(fmt::format("run '{}' of '{}' has no task '{}'", run_id, dag_id, task_id))
+      .Remedy(fmt::format("see 'tailrace task list {} {}'", dag_id, run_id));
 }
 
 Result<std::string> SchedulerImpl::XCom(const std::string& dag_id, const std::string& run_id,
