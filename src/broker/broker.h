@@ -31,7 +31,10 @@ struct BrokerOptions {
   int64_t retention_check_interval_ms = 300'000;
   int32_t max_message_bytes = 1'048'588;
   int32_t max_request_bytes = 104'857'600;     // socket.request.max.bytes
-  int64_t max_decompressed_bytes = 256 << 20;  // a record batch larger than this when inflated is refused
+  // A compressed batch is inflated by the loop that serves its connection, to be checked: what it may grow to is memory
+  // and time that others wait for. 32 times the default max.message.bytes; a topic that allows larger batches allows
+  // them compressed as well.
+  int64_t max_decompressed_bytes = 32 << 20;
   int32_t max_connections = 4096;
   int64_t max_queued_bytes = 256 << 20;  // of requests not yet answered, all connections together
   bool flush_before_ack = true;          // false: acknowledged means in the page cache, as Kafka's default

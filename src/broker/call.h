@@ -2,6 +2,7 @@
 // One request while it is being answered.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,6 +46,9 @@ class Call {
   /// Produce with acks=0.
   void RespondNothing();
   void Close(const std::string& reason);
+  /// `gone` is called on the loop where the connection ends before the answer: whoever waits for something may stop.
+  /// On the loop, before the answer; not for Produce, beside which others run.
+  void WhenGone(std::function<void()> gone);
 
   /// The code for the answer; an error is counted in the API's statistics.
   int16_t Code(wire::KafkaError error) {

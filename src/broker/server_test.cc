@@ -249,7 +249,9 @@ TEST_F(ServerTest, ProduceAnswersWithKafkasErrors) {
 }
 
 TEST_F(ServerTest, ABatchThatInflatesWithoutEndIsRefused) {
+  EXPECT_LE(BrokerOptions().max_decompressed_bytes, 32 << 20);  // the loop has others to serve
   ASSERT_EQ(Create("t", 1), KafkaError::kNone);
+  ASSERT_EQ(Create("large", 1, {{"max.message.bytes", "10000000"}}), KafkaError::kNone);
   std::vector<std::string> zeros(64, std::string(1 << 17, 0));  // 8 MB, twice the limit, in a few KB
   for (auto codec :
        {wire::Compression::kGzip, wire::Compression::kZstd, wire::Compression::kLz4, wire::Compression::kSnappy}) {
@@ -258,6 +260,8 @@ TEST_F(ServerTest, ABatchThatInflatesWithoutEndIsRefused) {
     auto bomb = Batch(zeros, options);
     ASSERT_LT(bomb.size(), 1'000'000u);
     EXPECT_NE(Produce("t", 0, bomb).error_code, 0) << wire::CompressionName(codec);
+    // A topic that takes batches of this size takes them compressed too.
+    EXPECT_EQ(Produce("large", 0, bomb).error_code, 0) << wire::CompressionName(codec);
     EXPECT_EQ(Produce("t", 0, Batch({"small"}, options)).error_code, 0) << wire::CompressionName(codec);
   }
 }
@@ -335,6 +339,48 @@ TEST_F(ServerTest, FetchSessionsSendOnlyWhatChanged) {
   next.session_id = 12345;
   EXPECT_EQ(static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code),
             KafkaError::kFetchSessionIdNotFound);
+}
+
+TEST_F(ServerTest, AFetchOfAClientThatLeftIsGivenUp) {
+  ASSERT_EQ(Create("t", 1), KafkaError::kNone);
+  auto request = FetchOf("t", {{0, 0}}, 60'000);
+  request.min_bytes = 0;
+  request.session_epoch = 0;
+  auto leaves = std::make_unique<RawClient>(port_);
+  auto full = leaves->Call<wire::FetchResponse>(request, 12);
+  ASSERT_GT(full.session_id, 0);
+  wire::FetchRequest next;
+  next.session_id = full.session_id;
+  next.session_epoch = 1;
+  next.min_bytes = 1;
+  next.max_wait_ms = 60'000;
+  leaves->Send(next, 12);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  leaves.reset();
+  // Its session is free again, not in the hands of a poll that nobody waits for.
+  next.session_epoch = 2;
+  next.max_wait_ms = 0;
+  auto error = KafkaError::kInvalidFetchSessionEpoch;
+  for (int i = 0; i < 100 && error != KafkaError::kNone; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    error = static_cast<KafkaError>(client_->Call<wire::FetchResponse>(next, 12).error_code);
+  }
+  EXPECT_EQ(error, KafkaError::kNone);
+}
+
+TEST_F(ServerTest, RecordsSentWithoutAcknowledgementSurviveTheClientsDeparture) {
+  ASSERT_EQ(Create("t", 1), KafkaError::kNone);
+  constexpr int kBatches = 500;
+  auto leaves = std::make_unique<RawClient>(port_);
+  for (int i = 0; i < kBatches; ++i) leaves->Send(ProduceOf("t", 0, Batch({std::to_string(i)}), 0), 9);
+  leaves.reset();
+  // Readers see only what is on disk, so this also shows that it was synced without anybody waiting for it.
+  int64_t seen = 0;
+  for (int i = 0; i < 500 && seen < kBatches; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    seen = client_->Call<wire::FetchResponse>(FetchOf("t", {{0, 0}}), 12).topics[0].partitions[0].high_watermark;
+  }
+  EXPECT_EQ(seen, kBatches);
 }
 
 TEST_F(ServerTest, LargeRangesAndManyPartitionsComeInOneAnswer) {

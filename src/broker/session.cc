@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/logging.h"
@@ -43,6 +45,10 @@ io::OutChain Call::ToChain(wire::ByteChain bytes) {
 void Call::Send(io::OutChain chain) { Finish(std::move(chain), false, ""); }
 void Call::RespondNothing() { Finish({}, false, ""); }
 void Call::Close(const std::string& reason) { Finish({}, true, reason); }
+
+void Call::WhenGone(std::function<void()> gone) {
+  if (auto session = session_.lock(); session && session->connection_) session->gone_ = std::move(gone);
+}
 
 void Call::Finish(io::OutChain chain, bool close, std::string reason) {
   if (answered_) return;
@@ -99,6 +105,7 @@ void Session::OnClosed() {
   connection_ = nullptr;
   held_ = {};
   slots_.clear();
+  if (auto gone = std::exchange(gone_, nullptr)) gone();
 }
 
 void Session::Start(io::Frame frame) {
@@ -160,6 +167,7 @@ void Session::Answered(Call& call, io::OutChain chain, bool close, const std::st
     ++first_sequence_;
   }
   if (!slots_.empty()) return;
+  gone_ = nullptr;
   connection_->SetBusy(false);
   StartHeld();
 }

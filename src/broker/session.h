@@ -2,6 +2,7 @@
 // One client connection: requests in, answers out in the same order.
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -46,6 +47,7 @@ class Session final : public io::FrameHandler, public std::enable_shared_from_th
   uint64_t first_sequence_ = 0;  // of slots_.front()
   bool only_produces_ = true;    // what the slots belong to
   io::Frame held_;               // read, but must wait
+  std::function<void()> gone_;   // of the call under way
 };
 
 }  // namespace tailrace::broker

@@ -17,8 +17,9 @@ class ByteBudget {
 
   void Charge(int64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void Release(int64_t bytes) {
-    int64_t before = used_.fetch_sub(bytes, std::memory_order_relaxed);
-    if (waiting_.load(std::memory_order_relaxed) && before - bytes <= limit_ / 2) Notify();
+    // Either this sees the waiter, or the waiter (WhenRoom) sees the bytes gone: both orders are sequential.
+    int64_t before = used_.fetch_sub(bytes);
+    if (waiting_.load() && before - bytes <= limit_ / 2) Notify();
   }
   bool Over() const { return used_.load(std::memory_order_relaxed) > limit_; }
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -29,7 +30,7 @@ class ByteBudget {
       waiters_.push_back(std::move(room));
       waiting_ = true;
     }
-    if (used() <= limit_ / 2) Notify();
+    if (used_.load() <= limit_ / 2) Notify();
   }
 
  private:

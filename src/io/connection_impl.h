@@ -25,6 +25,8 @@ class ConnectionImpl final : public Connection, public FdHandler {
   void CloseNow();
   void StopReading();
   bool IdleSince(int64_t before_ms) const { return !busy_ && last_activity_ms_ < before_ms; }
+  /// Holds memory for a frame of which nothing came for so long.
+  bool StalledSince(int64_t before_ms) const { return frame_.data && Reading() && last_activity_ms_ < before_ms; }
 
   void Send(OutChain chain) override;
   void PauseReading() override;

@@ -14,6 +14,7 @@
 #include <map>
 
 #include "base/logging.h"
+#include "io/byte_budget.h"
 #include "io/connection_impl.h"
 #include "io/event_loop.h"
 
@@ -206,11 +207,18 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
   }
 
   void ScheduleSweep(Shard& shard) {
-    int64_t interval_ms = std::clamp<int64_t>(options_.idle_ms_max / 4, 100, 30'000);
+    int64_t interval_ms =
+        std::clamp<int64_t>(std::min(options_.idle_ms_max / 4, options_.stalled_ms_max / 2), 100, 30'000);
     shard.sweep = shard.loop->After(interval_ms, [this, &shard] {
       int64_t before_ms = shard.loop->NowMs() - options_.idle_ms_max;
+      // A few clients that announce large requests and send nothing must not keep the budget from all others.
+      bool starving = options_.budget && options_.budget->Over();
+      int64_t stalled_before_ms = shard.loop->NowMs() - options_.stalled_ms_max;
       for (auto& [id, connection] : shard.connections) {
         if (connection->IdleSince(before_ms)) connection->Close("");
+        else if (starving && connection->StalledSince(stalled_before_ms))
+          connection->Close("nothing came for " + std::to_string(options_.stalled_ms_max) +
+                            " ms in the middle of a request, while other requests wait for its memory");
       }
       ScheduleSweep(shard);
     });

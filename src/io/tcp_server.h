@@ -20,6 +20,7 @@ struct TcpServerOptions {
   uint32_t frame_bytes_max = 104'857'600;  // a longer frame closes its connection
   int32_t connections_max = 4096;          // further ones are closed as they come
   int64_t idle_ms_max = 600'000;           // connections.max.idle.ms
+  int64_t stalled_ms_max = 10'000;         // silence in the middle of a frame, while others wait for the budget
   std::string log_name = "io";
   /// Frames count against it from their first byte until the last reference to them goes; while it is over, no
   /// connection starts another frame. May be null; outlives every frame.

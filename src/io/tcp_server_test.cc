@@ -223,6 +223,22 @@ TEST_F(TcpServerTest, TheBudgetStopsReadingUntilThereIsRoom) {
   server_.reset();
 }
 
+TEST_F(TcpServerTest, AStalledFrameDoesNotKeepTheBudgetFromOthers) {
+  ByteBudget budget(1000);
+  TcpServerOptions options;
+  options.budget = &budget;
+  options.stalled_ms_max = 200;
+  Listen(options);
+  int stalled = Connect(), other = Connect();
+  Write(stalled, Framed(std::string(5000, 'x')).substr(0, 100));
+  EXPECT_TRUE(Eventually([&] { return budget.Over(); }));
+  Write(other, Framed("my turn"));
+  EXPECT_EQ(Read(other, 11), Framed("my turn"));
+  EXPECT_EQ(Read(stalled, 1), "");
+  close(stalled), close(other);
+  server_.reset();
+}
+
 TEST(EventLoopTest, TimersFireInOrderAndCancelledOnesDoNot) {
   auto loop = EventLoop::Start("test-loop").value();
   std::atomic<int> order{0};

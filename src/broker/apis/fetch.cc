@@ -71,6 +71,9 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
       self->ReadAll();
       self->Answer();
     });
+    call_->WhenGone([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->GiveUp();
+    });
     Wait();
     return Ok();
   }
@@ -195,6 +198,15 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
     DropWaiters();
     if (ReadAll()) return Answer();
     Wait();
+  }
+
+  /// Nobody is there to be answered; the session is free for the client's next connection.
+  void GiveUp() {
+    answered_ = true;
+    call_->loop().Cancel(&timer_);
+    DropWaiters();
+    ReleaseSession();
+    call_->RespondNothing();
   }
 
   void ReleaseSession() {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "broker/broker.h"
 #include "broker/metrics.h"
@@ -37,7 +39,8 @@ ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partitio
   }
   wire::ProduceLimits limits;
   limits.max_batch_bytes = static_cast<size_t>(topic.max_message_bytes);
-  limits.max_inflated_bytes = static_cast<size_t>(parts.options.max_decompressed_bytes);
+  limits.max_inflated_bytes =
+      std::max(static_cast<size_t>(parts.options.max_decompressed_bytes), limits.max_batch_bytes);
   limits.require_keys = topic.compacted;
   limits.allow_zstd = produce_version >= 7;
   // Inflated records are looked at and forgotten. Kept per loop thread while it is small, so that compressed traffic
