@@ -30,7 +30,7 @@ struct BrokerOptions {
   int64_t retention_bytes = -1;
   int64_t retention_check_interval_ms = 300'000;
   int32_t max_message_bytes = 1'048'588;
-  int32_t max_request_bytes = 104'857'600;     // socket.request.max.bytes
+  int32_t max_request_bytes = 104'857'600;  // socket.request.max.bytes
   // A compressed batch is inflated by the loop that serves its connection, to be checked: what it may grow to is memory
   // and time that others wait for. 32 times the default max.message.bytes; a topic that allows larger batches allows
   // them compressed as well.

@@ -34,6 +34,8 @@ class Call {
   io::EventLoop& loop() const { return loop_; }
   /// Valid until ReleaseFrame or the end of the call. The bytes are this call's own: they may be written to.
   BytesView body() const { return frame_.view().substr(body_at_); }
+  /// Keeps the body where it is for longer than the call does.
+  std::shared_ptr<const void> body_owner() const { return frame_.data; }
   /// Gives the request's memory back early; the body is gone.
   void ReleaseFrame() { frame_ = {}; }
 

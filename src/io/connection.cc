@@ -15,12 +15,13 @@
 namespace tailrace::io {
 
 ConnectionImpl::ConnectionImpl(int fd, uint64_t id, std::string peer, EventLoop& loop, const TcpServerOptions& options,
-                               TcpServerStats& stats, Gone gone)
+                               BufferPool& pool, TcpServerStats& stats, Gone gone)
     : fd_(fd),
       id_(id),
       peer_(std::move(peer)),
       loop_(loop),
       options_(options),
+      pool_(pool),
       stats_(stats),
       gone_(std::move(gone)),
       last_activity_ms_(loop.NowMs()) {}
@@ -154,27 +155,26 @@ bool ConnectionImpl::ReadOnce(int64_t* budget) {
 /// False, and reading stops, while the process has too many requests in memory.
 bool ConnectionImpl::NewFrame(uint32_t size) {
   ByteBudget* budget = options_.budget;
-  if (!budget) {
-    frame_.data = std::make_shared_for_overwrite<char[]>(size);
-  } else {
-    if (budget->Over()) {
-      waits_for_budget_ = true;
-      ScheduleFlush();
-      budget->WhenRoom([this, alive = alive_, loop = &loop_] {
-        loop->Post([this, alive] {
-          if (!*alive) return;
-          waits_for_budget_ = false;
-          ScheduleFlush();
-        });
+  if (budget && budget->Over()) {
+    waits_for_budget_ = true;
+    ScheduleFlush();
+    budget->WhenRoom([this, alive = alive_, loop = &loop_] {
+      loop->Post([this, alive] {
+        if (!*alive) return;
+        waits_for_budget_ = false;
+        ScheduleFlush();
       });
-      return false;
-    }
-    budget->Charge(size);
-    frame_.data = std::shared_ptr<char[]>(new char[size], [budget, size](char* bytes) {
-      delete[] bytes;
-      budget->Release(size);
     });
+    return false;
   }
+  if (budget) budget->Charge(size);
+  BufferPool::Buffer buffer = pool_.Take(size);
+  size_t capacity = buffer.capacity;
+  frame_.data = std::shared_ptr<char[]>(buffer.bytes.release(),
+                                        [budget, size, capacity, pool = pool_.shared_from_this()](char* bytes) {
+                                          pool->GiveBack({std::unique_ptr<char[]>(bytes), capacity});
+                                          if (budget) budget->Release(size);
+                                        });
   frame_.size = size;
   frame_filled_ = 0;
   return true;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "io/buffer_pool.h"
 #include "io/connection.h"
 #include "io/event_loop.h"
 #include "io/tcp_server.h"
@@ -17,7 +18,7 @@ class ConnectionImpl final : public Connection, public FdHandler {
   using Gone = std::function<void(ConnectionImpl*)>;
 
   ConnectionImpl(int fd, uint64_t id, std::string peer, EventLoop& loop, const TcpServerOptions& options,
-                 TcpServerStats& stats, Gone gone);
+                 BufferPool& pool, TcpServerStats& stats, Gone gone);
   ~ConnectionImpl() override;
 
   Status Open(std::shared_ptr<FrameHandler> handler);
@@ -61,6 +62,7 @@ class ConnectionImpl final : public Connection, public FdHandler {
   const std::string peer_;
   EventLoop& loop_;
   const TcpServerOptions& options_;
+  BufferPool& pool_;
   TcpServerStats& stats_;
   Gone gone_;
   std::shared_ptr<FrameHandler> handler_;

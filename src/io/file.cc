@@ -148,6 +148,14 @@ Status File::Truncate(uint64_t size) {
   return Ok();
 }
 
+bool File::Reserve(uint64_t from, uint64_t length) {
+  return ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), static_cast<off_t>(length)) == 0;
+}
+
+void File::StartWriteback() const { (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
+void File::AwaitWriteback() const { (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE); }
+
 Status File::SyncData() const {
   if (sync_fault.left.load(std::memory_order_relaxed) > 0 && path_.find(sync_fault.part) != std::string::npos &&
       sync_fault.left.fetch_sub(1) > 0)

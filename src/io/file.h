@@ -43,6 +43,13 @@ class File {
   Status ReadExactlyAt(void* to, size_t length, uint64_t position) const;
   Result<uint64_t> Size() const;
   Status Truncate(uint64_t size);
+  /// Asks for disk space for [from, from + length), which may lie beyond the end; the size stays. False where that is
+  /// not to be had: a hint, nothing depends on it.
+  bool Reserve(uint64_t from, uint64_t length);
+  /// Starts writing to disk what is dirty and doesn't wait: syncs of several files then run side by side.
+  void StartWriteback() const;
+  /// Waits for what was started. Durable only after SyncData.
+  void AwaitWriteback() const;
   /// fdatasync: contents and size survive power loss.
   Status SyncData() const;
 

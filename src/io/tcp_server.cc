@@ -200,7 +200,8 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
         stats_.connections--;
       });
     };
-    auto connection = std::make_unique<ConnectionImpl>(fd, id, std::move(peer), *shard.loop, options_, stats_, gone);
+    auto connection =
+        std::make_unique<ConnectionImpl>(fd, id, std::move(peer), *shard.loop, options_, *pool_, stats_, gone);
     ConnectionImpl* c = connection.get();
     shard.connections.emplace(id, std::move(connection));
     if (Status status = c->Open(accept_(c)); !status.ok()) c->Close(status.error().ToString());
@@ -211,6 +212,7 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
         std::clamp<int64_t>(std::min(options_.idle_ms_max / 4, options_.stalled_ms_max / 2), 100, 30'000);
     shard.sweep = shard.loop->After(interval_ms, [this, &shard] {
       int64_t before_ms = shard.loop->NowMs() - options_.idle_ms_max;
+      if (&shard == shards_[0].get()) pool_->Trim();
       // A few clients that announce large requests and send nothing must not keep the budget from all others.
       bool starving = options_.budget && options_.budget->Over();
       int64_t stalled_before_ms = shard.loop->NowMs() - options_.stalled_ms_max;
@@ -226,6 +228,7 @@ class TcpServerImpl final : public TcpServer, public FdHandler {
 
   const TcpServerOptions options_;
   const Accept accept_;
+  const std::shared_ptr<BufferPool> pool_ = std::make_shared<BufferPool>();
   std::vector<std::unique_ptr<Shard>> shards_;
   TcpServerStats stats_;
   int listen_fd_ = -1;

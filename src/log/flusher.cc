@@ -15,6 +15,11 @@ namespace tailrace::log {
 // A flushable is in `ready` iff queued_ and not running_; one that is requested while it runs goes back into `ready`
 // when its thread is done with it.
 struct Flusher::Impl {
+  static constexpr size_t kRoundMax = 64;
+  struct Work {
+    std::shared_ptr<Flushable> what;
+    bool checkpoint;
+  };
   struct Timer {
     int64_t due_ms;
     std::weak_ptr<Flushable> what;
@@ -23,8 +28,9 @@ struct Flusher::Impl {
   Clock& clock;
   Options options;
   std::mutex mutex;
-  std::condition_variable work;  // ready or stopping
-  std::condition_variable idle;  // something stopped running
+  std::condition_variable work;       // ready or stopping
+  std::condition_variable idle;       // something stopped running
+  std::condition_variable gathering;  // stopping
   std::deque<std::shared_ptr<Flushable>> ready;
   std::deque<Timer> timers;  // in order of due_ms: the interval is the same for all
   bool stopping = false;
@@ -52,8 +58,24 @@ struct Flusher::Impl {
     }
   }
 
-  void Run() {
+  /// Waits for more to sync at once. Called with the lock held, after a round that was busy.
+  void Gather(std::unique_lock<std::mutex>& lock, const std::atomic<uint64_t>& bytes, uint64_t since, size_t files) {
+    constexpr int kSlices = 4;
+    int64_t all_us = std::clamp<int64_t>(options.gather_us * static_cast<int64_t>(files), 2000, 5000);
+    uint64_t seen = bytes.load(std::memory_order_relaxed);
+    for (int i = 0; i < kSlices && !stopping && seen - since < options.group_bytes; i++) {
+      gathering.wait_for(lock, std::chrono::microseconds(all_us / kSlices));
+      uint64_t now = bytes.load(std::memory_order_relaxed);
+      if (now == seen) return;  // whoever appends waits for us
+      seen = now;
+    }
+  }
+
+  void Run(const std::atomic<uint64_t>& bytes) {
     std::unique_lock lock(mutex);
+    uint64_t round_began = 0;  // `bytes` then
+    bool busy = false;         // the last round was
+    size_t files = 0;          // of the last round
     for (;;) {
       FireTimers();
       if (ready.empty()) {
@@ -66,23 +88,36 @@ struct Flusher::Impl {
         }
         continue;
       }
-      std::shared_ptr<Flushable> what = std::move(ready.front());
-      ready.pop_front();
-      what->queued_ = false;
-      what->running_ = true;
-      bool checkpoint = std::exchange(what->checkpoint_due_, false);
-      lock.unlock();
-      what->Flush();
-      if (checkpoint) what->Checkpoint();
-      lock.lock();
-      what->running_ = false;
-      if (what->queued_) {
-        ready.push_back(what);
-        work.notify_one();
+      if (busy) Gather(lock, bytes, round_began, files);
+      uint64_t now_bytes = bytes.load(std::memory_order_relaxed);
+      busy = now_bytes - std::exchange(round_began, now_bytes) >= options.busy_bytes;
+      std::vector<Work> round;
+      while (!ready.empty() && round.size() < kRoundMax) {
+        Flushable& what = *ready.front();
+        what.queued_ = false;
+        what.running_ = true;
+        round.push_back({std::move(ready.front()), std::exchange(what.checkpoint_due_, false)});
+        ready.pop_front();
       }
-      idle.notify_all();
+      files = round.size();
       lock.unlock();
-      what.reset();  // may be the last owner: its destructor runs outside of the lock
+      if (round.size() > 1) {
+        for (Work& one : round) one.what->Prepare();
+        for (Work& one : round) one.what->Settle();
+      }
+      for (Work& one : round) {
+        one.what->Flush();
+        if (one.checkpoint) one.what->Checkpoint();
+        lock.lock();
+        one.what->running_ = false;
+        if (one.what->queued_) {
+          ready.push_back(one.what);
+          work.notify_one();
+        }
+        idle.notify_all();
+        lock.unlock();
+        one.what.reset();  // may be the last owner: its destructor runs outside of the lock
+      }
       lock.lock();
     }
   }
@@ -91,13 +126,14 @@ struct Flusher::Impl {
 Flusher::Flusher(Clock& clock) : Flusher(clock, Options{}) {}
 
 Flusher::Flusher(Clock& clock, Options options) : impl_(std::make_unique<Impl>(clock, options)) {
-  for (int i = 0; i < std::max(1, options.threads); i++) impl_->threads.emplace_back([this] { impl_->Run(); });
+  for (int i = 0; i < std::max(1, options.threads); i++) impl_->threads.emplace_back([this] { impl_->Run(bytes_); });
 }
 
 Flusher::~Flusher() {
   {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
+    impl_->gathering.notify_all();
   }
   impl_->work.notify_all();
   for (std::thread& thread : impl_->threads) thread.join();

@@ -17,6 +17,10 @@ namespace tailrace::log {
 class Flushable {
  public:
   virtual ~Flushable() = default;
+  /// Where several are to be flushed: Prepare of each starts the writing, Settle of each waits for it, Flush does the
+  /// rest. So the disk has all of it at once, and one commit of the file system's journal serves all.
+  virtual void Prepare() {}
+  virtual void Settle() {}
   /// Syncs everything written before the call, then tells those who wait for it. Called from a flusher thread, never
   /// from two at a time.
   virtual void Flush() = 0;
@@ -43,11 +47,19 @@ class Flusher {
   struct Options {
     int threads = 1;                        // fsyncs in flight at once
     int64_t checkpoint_interval_ms = 5000;  // from NoteDirty to Checkpoint
+    // Under load, that is after a round of syncs with busy_bytes or more, the next one waits until group_bytes have
+    // come, nothing came for a while, or gather_us a file (within bounds) are over: fewer, larger syncs. A quiet log is
+    // synced at once.
+    uint64_t busy_bytes = 512 << 10;
+    uint64_t group_bytes = 4 << 20;
+    int64_t gather_us = 500;
   };
   explicit Flusher(Clock& clock);
   Flusher(Clock& clock, Options options);
   ~Flusher();
 
+  /// Bytes were appended that a sync will be asked for.
+  void CountBytes(uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
   /// Flush() is called soon, once for all requests made before it starts.
   void Request(std::shared_ptr<Flushable> what);
   /// Checkpoint() is called once within checkpoint_interval_ms.
@@ -67,6 +79,7 @@ class Flusher {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> fsyncs_{0};
   std::atomic<uint64_t> fsync_us_{0};
 };

@@ -24,13 +24,22 @@ PartitionOptions PartitionImpl::options() const {
 
 void PartitionImpl::SetOptions(const PartitionOptions& options) {
   bool visible;
+  Status written;
+  std::deque<FlushWaiter> served;
   {
+    std::lock_guard writing(write_mutex_);
     std::lock_guard lock(mutex_);
     options_ = options;
+    if (!options_.flush_before_ack) {
+      // From now on readers see what was appended, so it has to be in the file.
+      written = Write(TakeUnwritten());
+      if (!written.ok()) GiveUpUnwritten(written, &served);
+    }
     int64_t before = visible_.offset;
-    Advance();
+    if (!must_roll_back_) Advance();
     visible = visible_.offset != before;
   }
+  for (FlushWaiter& waiter : served) waiter.done(written);
   if (visible) WakeReaders();
 }
 
@@ -151,14 +160,14 @@ Status PartitionImpl::Close() {
     std::lock_guard lock(mutex_);
     if (closed_ || deleted_) return Ok();
     closed_ = true;
-    if (end_offset_ == checkpointed_offset_ && flushed_.offset == end_offset_) return Ok();
+    if (end_offset_ == checkpointed_offset_ && flushed_.offset == end_offset_) return active().ReleaseReservation();
   }
   flusher_.RequestCheckpoint(shared_from_this());
   flusher_.Drain(shared_from_this());
   std::lock_guard lock(mutex_);
   if (must_roll_back_ || flushed_.offset != end_offset_)
     return Error(ErrorCode::kIo, directory_ + ": its last records could not be synced");
-  return Ok();
+  return active().ReleaseReservation();
 }
 
 Status PartitionImpl::Delete() {
@@ -167,6 +176,7 @@ Status PartitionImpl::Delete() {
     std::lock_guard lock(mutex_);
     if (deleted_) return Ok();
     deleted_ = true;
+    unwritten_.clear();
     waiters.swap(flush_waiters_);
   }
   for (FlushWaiter& waiter : waiters) waiter.done(NotFound("partition " + directory_ + " was deleted"));

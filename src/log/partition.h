@@ -120,10 +120,12 @@ class Partition {
 
   /// Appends one or more whole record batches v2 standing one after the other. REQUIRES: each batch's CRC and lengths
   /// were checked (wire::CheckBatch). Writes base offsets and leader epoch into `batches` in place (outside of the CRC;
-  /// for log_append_time also the timestamp and a new CRC), then copies them to the page cache: `batches` is free again
-  /// on return. All batches stand or none. Idempotent producers' sequences are checked.
-  /// Acknowledge only when WhenFlushed(end_offset) calls back.
-  virtual AppendResult Append(std::span<char> batches) = 0;
+  /// for log_append_time also the timestamp and a new CRC). All batches stand or none. Idempotent producers' sequences
+  /// are checked. The bytes reach the file together with others before the next sync: `owner`, where given, is held
+  /// until then and nobody may write to `batches` any more; without it they are copied, and `batches` is free on
+  /// return. Acknowledge only when WhenFlushed(end_offset) calls back.
+  virtual AppendResult Append(std::span<char> batches, std::shared_ptr<const void> owner) = 0;
+  AppendResult Append(std::span<char> batches) { return Append(batches, nullptr); }
 
   /// `done` is called once when everything below `end_offset` is on disk (at once where it is, or where
   /// flush_before_ack is off), from a flusher thread or the caller's; it must be cheap and not wait. An error means the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -13,6 +14,9 @@ namespace tailrace::log {
 namespace {
 
 constexpr size_t kBatchesPerAppendMax = 10'000;
+constexpr uint64_t kUnwrittenBytesMax = 1 << 20;  // then the appender writes, while the bytes are in its cache
+constexpr size_t kCopyMax = 4096;                 // below, a copy is cheaper than keeping its owner
+constexpr size_t kChunkBytes = 64 << 10;
 
 AppendResult Refuse(AppendCode code, std::string message) {
   AppendResult result;
@@ -23,7 +27,7 @@ AppendResult Refuse(AppendCode code, std::string message) {
 
 }  // namespace
 
-AppendResult PartitionImpl::Append(std::span<char> batches) {
+AppendResult PartitionImpl::Append(std::span<char> batches, std::shared_ptr<const void> owner) {
   wire::BatchView one;
   std::vector<wire::BatchView> many;
   std::span<const wire::BatchView> views;
@@ -44,7 +48,7 @@ AppendResult PartitionImpl::Append(std::span<char> batches) {
   if (views.empty()) return Refuse(AppendCode::kCorruptMessage, "an append without a batch");
 
   AppendResult result;
-  bool visible = false, checkpoint = false, note_dirty = false;
+  bool visible = false, checkpoint = false, note_dirty = false, write = false;
   {
     std::lock_guard lock(mutex_);
     Status writable = MakeWritable();
@@ -53,13 +57,15 @@ AppendResult PartitionImpl::Append(std::span<char> batches) {
       return Refuse(code, writable.error().ToString());
     }
     int64_t before = visible_.offset;
-    result = AppendLocked(batches, views, clock_.NowMs());
+    result = AppendLocked(batches, views, clock_.NowMs(), std::move(owner));
     if (result.code != AppendCode::kNone) return result;
     visible = visible_.offset != before;
     checkpoint = bytes_since_checkpoint_ >= options_.checkpoint_bytes;
     if (checkpoint) bytes_since_checkpoint_ = 0;
     note_dirty = !std::exchange(dirty_noted_, true);
+    write = unwritten_bytes_ > kUnwrittenBytesMax;
   }
+  if (write) WriteAndCheck();
   AfterAppend(visible, checkpoint, note_dirty);
   return result;
 }
@@ -82,7 +88,7 @@ Status PartitionImpl::MakeWritable() {
 }
 
 AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<const wire::BatchView> views,
-                                         int64_t now_ms, const Marker* marker) {
+                                         int64_t now_ms, std::shared_ptr<const void> owner, const Marker* marker) {
   AppendResult result;
   result.log_start_offset = log_start_;
   for (size_t i = 0; i < views.size(); i++) {
@@ -139,10 +145,15 @@ AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<cons
 
   Segment& segment = active();
   uint64_t position = segment.size();
-  bool torn = false;
-  Status written = segment.Write({batches.data(), batches.size()}, &torn);
-  if (torn) tail_torn_ = true;
-  if (!written.ok()) return Refuse(AppendCode::kStorageError, written.error().ToString());
+  if (options_.flush_before_ack && !write_through_) {
+    Keep(segments_.back(), {batches.data(), batches.size()}, std::move(owner));
+  } else {
+    bool torn = false;
+    Status written = segment.Write({batches.data(), batches.size()}, &torn);
+    if (torn) tail_torn_ = true;
+    if (!written.ok()) return Refuse(AppendCode::kStorageError, written.error().ToString());
+    write_through_ = false;
+  }
 
   for (const wire::BatchView& batch : views) {
     segment.NoteBatch(batch, position, options_.index_interval_bytes);
@@ -159,6 +170,96 @@ AppendResult PartitionImpl::AppendLocked(std::span<char> batches, std::span<cons
   bytes_since_checkpoint_ += static_cast<int64_t>(batches.size());
   Advance();
   return result;
+}
+
+void PartitionImpl::Keep(const SegmentPtr& segment, BytesView bytes, std::shared_ptr<const void> owner) {
+  uint64_t begin = segment->Grow(bytes.size());
+  if (unwritten_.empty() || unwritten_.back().segment != segment) unwritten_.push_back({segment, begin, begin, {}, {}});
+  Unwritten& run = unwritten_.back();
+  run.end = begin + bytes.size();
+  unwritten_bytes_ += bytes.size();
+  flusher_.CountBytes(bytes.size());
+  if (owner && bytes.size() > kCopyMax) {
+    run.pieces.push_back({std::move(owner), bytes});
+    return;
+  }
+  if (!chunk_ || kChunkBytes - chunk_used_ < bytes.size()) {
+    chunk_ = std::make_shared_for_overwrite<char[]>(std::max(kChunkBytes, bytes.size()));
+    chunk_used_ = 0;
+  }
+  char* to = chunk_.get() + chunk_used_;
+  memcpy(to, bytes.data(), bytes.size());
+  chunk_used_ = std::min(chunk_used_ + bytes.size(), kChunkBytes);
+  SharedBytes* last = run.pieces.empty() ? nullptr : &run.pieces.back();
+  if (last && last->view.data() + last->view.size() == to && last->owner == chunk_)
+    last->view = {last->view.data(), last->view.size() + bytes.size()};
+  else run.pieces.push_back({chunk_, {to, bytes.size()}});
+}
+
+std::vector<PartitionImpl::Unwritten> PartitionImpl::TakeUnwritten() {
+  for (Unwritten& run : unwritten_) run.reserve = run.segment->NextReservation(run.begin, run.end);
+  unwritten_bytes_ = 0;
+  chunk_ = nullptr;
+  return std::exchange(unwritten_, {});
+}
+
+Status PartitionImpl::Write(const std::vector<Unwritten>& runs) {
+  std::vector<BytesView> pieces;
+  for (const Unwritten& run : runs) {
+    if (run.reserve.second > 0) (void)run.segment->file()->Reserve(run.reserve.first, run.reserve.second);
+    pieces.clear();
+    for (const SharedBytes& piece : run.pieces) pieces.push_back(piece.view);
+    TRY(run.segment->file()->WriteAt(pieces, run.begin));
+  }
+  return Ok();
+}
+
+void PartitionImpl::WriteAndCheck() {
+  std::deque<FlushWaiter> served;
+  Status written;
+  {
+    std::lock_guard writing(write_mutex_);
+    std::vector<Unwritten> runs;
+    {
+      std::lock_guard lock(mutex_);
+      if (deleted_ || must_roll_back_) return;
+      runs = TakeUnwritten();
+    }
+    if (runs.empty()) return;
+    written = Write(runs);
+    if (!written.ok()) {
+      std::lock_guard lock(mutex_);
+      GiveUpUnwritten(written, &served);
+    }
+  }
+  for (FlushWaiter& waiter : served) waiter.done(written);
+}
+
+Status PartitionImpl::MakeIndexesAnew(const SegmentPtr& segment) {
+  std::deque<FlushWaiter> served;
+  Status status;
+  {
+    std::lock_guard writing(write_mutex_);
+    std::lock_guard lock(mutex_);
+    // They are made from the file.
+    status = Write(TakeUnwritten());
+    if (!status.ok()) GiveUpUnwritten(status, &served);
+    else status = segment->RebuildIndexes(options_.index_interval_bytes);
+  }
+  for (FlushWaiter& waiter : served) waiter.done(status);
+  return status;
+}
+
+// What was noted can't be written: back to what is in the file for sure, and nobody is told that more of it stands.
+void PartitionImpl::GiveUpUnwritten(const Status& why, std::deque<FlushWaiter>* served) {
+  LogError("log", why.error().ToString());
+  write_through_ = true;
+  if (deleted_ || must_roll_back_) return;
+  served->swap(flush_waiters_);
+  roll_back_to_ = visible_.offset > flushed_.offset ? visible_ : flushed_;
+  must_roll_back_ = true;
+  cut_.emplace_back(roll_back_to_.offset, end_offset_);
+  if (Status rolled = RollBack(); !rolled.ok()) LogError("log", rolled.error().ToString());
 }
 
 AppendResult PartitionImpl::AppendMarker(int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
@@ -180,7 +281,7 @@ AppendResult PartitionImpl::AppendMarker(int64_t producer_id, int16_t producer_e
     int64_t before = visible_.offset;
     wire::BatchView view = wire::BatchView::Trusted(bytes);
     Marker marker{producer_id, producer_epoch, coordinator_epoch, commit};
-    result = AppendLocked({bytes.data(), bytes.size()}, {&view, 1}, now_ms, &marker);
+    result = AppendLocked({bytes.data(), bytes.size()}, {&view, 1}, now_ms, nullptr, &marker);
     if (result.code != AppendCode::kNone) return result;
     visible = visible_.offset != before;
     note_dirty = !std::exchange(dirty_noted_, true);
@@ -253,73 +354,77 @@ std::deque<PartitionImpl::FlushWaiter> PartitionImpl::TakeServed(int64_t end_off
   return served;
 }
 
-bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_point,
-                            std::vector<IndexFile::Unwritten>* indexes, std::vector<SegmentPtr>* sealing) {
-  struct ToSync {
-    SegmentPtr segment;
-    std::shared_ptr<io::File> file;
-    uint64_t size;
-  };
-  std::vector<ToSync> to_sync;
-  Position target;
-  bool sync_directory, sync_parent;
-  uint64_t roll_backs;
+bool PartitionImpl::BeginSync(bool take_recovery_point, Sync* sync) {
+  std::lock_guard writing(write_mutex_);
+  std::vector<Unwritten> runs;
   {
     std::lock_guard lock(mutex_);
     if (deleted_ || must_roll_back_) return false;
+    runs = TakeUnwritten();
     for (size_t i = segments_.size(); i-- > 0;) {
       const SegmentPtr& segment = segments_[i];
-      if (segment->size() > segment->synced_bytes) to_sync.push_back({segment, segment->file(), segment->size()});
+      if (segment->size() > segment->synced_bytes) sync->files.push_back({segment, segment->file(), segment->size()});
       if (segment->base() <= flushed_.segment_base) break;
     }
-    target = EndPosition();
-    sync_directory = std::exchange(directory_dirty_, false);
-    sync_parent = std::exchange(parent_dirty_, false);
-    roll_backs = roll_backs_;
+    std::reverse(sync->files.begin(), sync->files.end());
+    sync->target = EndPosition();
+    sync->directory = std::exchange(directory_dirty_, false);
+    sync->parent = std::exchange(parent_dirty_, false);
+    sync->roll_backs = roll_backs_;
     if (take_recovery_point) {
-      *recovery_point = EncodeRecoveryPoint();
+      sync->recovery_point = EncodeRecoveryPoint();
       dirty_noted_ = false;
       bytes_since_checkpoint_ = 0;
       checkpointed_offset_ = end_offset_;
       for (const SegmentPtr& segment : segments_) {
         bool grows = segment == segments_.back();
         if (!grows && !segment->seal_pending) continue;
-        indexes->push_back(segment->offsets().file().TakeUnwritten());
-        indexes->push_back(segment->times().file().TakeUnwritten());
-        if (!grows) sealing->push_back(segment);
+        sync->indexes.push_back(segment->offsets().file().TakeUnwritten());
+        sync->indexes.push_back(segment->times().file().TakeUnwritten());
+        if (!grows) sync->sealing.push_back(segment);
       }
     }
   }
-  Status synced = Ok();
-  std::reverse(to_sync.begin(), to_sync.end());
-  for (const ToSync& item : to_sync) {
-    int64_t start_ns = clock_.MonotonicNs();
-    synced = item.file->SyncData();
-    flusher_.CountFsync(static_cast<uint64_t>(clock_.MonotonicNs() - start_ns) / 1000);
+  sync->written = Write(runs);
+  return true;
+}
+
+bool PartitionImpl::FinishSync(const Sync& sync) {
+  Status synced = sync.written;
+  for (const Sync::OneFile& one : sync.files) {
     if (!synced.ok()) break;
+    int64_t start_ns = clock_.MonotonicNs();
+    synced = one.file->SyncData();
+    flusher_.CountFsync(static_cast<uint64_t>(clock_.MonotonicNs() - start_ns) / 1000);
   }
-  if (synced.ok() && sync_directory) synced = io::SyncDirectory(directory_);
-  if (synced.ok() && sync_parent) synced = io::SyncDirectory(directory_.substr(0, directory_.rfind('/')));
+  if (synced.ok() && sync.directory) synced = io::SyncDirectory(directory_);
+  if (synced.ok() && sync.parent) synced = io::SyncDirectory(directory_.substr(0, directory_.rfind('/')));
 
   std::deque<FlushWaiter> served;
   bool visible = false;
   {
     std::lock_guard lock(mutex_);
-    if (roll_backs != roll_backs_ || deleted_) return false;
+    if (!synced.ok()) {
+      directory_dirty_ = directory_dirty_ || sync.directory;
+      parent_dirty_ = parent_dirty_ || sync.parent;
+    }
+    if (sync.roll_backs != roll_backs_ || deleted_) return false;
     if (synced.ok()) {
-      for (const ToSync& item : to_sync) item.segment->synced_bytes = std::max(item.segment->synced_bytes, item.size);
-      if (target.offset >= flushed_.offset) flushed_ = target;
+      for (const Sync::OneFile& one : sync.files)
+        one.segment->synced_bytes = std::max(one.segment->synced_bytes, one.size);
+      if (sync.target.offset >= flushed_.offset) flushed_ = sync.target;
       visible = SetHighWatermark(flushed_);
       served = TakeServed(flushed_.offset);
+    } else if (!sync.written.ok()) {
+      GiveUpUnwritten(synced, &served);
     } else {
       LogError("log", synced.error().ToString());
-      directory_dirty_ = directory_dirty_ || sync_directory;
-      parent_dirty_ = parent_dirty_ || sync_parent;
       served.swap(flush_waiters_);
       // (Where readers have seen more than was synced, flush_before_ack was off a moment ago: nothing to take back.)
       if (options_.flush_before_ack && visible_.offset <= flushed_.offset) {
         // What the disk holds past flushed_ is unknown from now on. Nobody was told of it: cut it off.
         must_roll_back_ = true;
+        roll_back_to_ = flushed_;
         cut_.emplace_back(flushed_.offset, end_offset_);
         if (Status rolled = RollBack(); !rolled.ok()) LogError("log", rolled.error().ToString());
       }
@@ -330,28 +435,45 @@ bool PartitionImpl::SyncAll(bool take_recovery_point, std::string* recovery_poin
   return synced.ok();
 }
 
+void PartitionImpl::Prepare() {
+  Sync sync;
+  if (!BeginSync(false, &sync)) return;
+  for (const Sync::OneFile& one : sync.files) one.file->StartWriteback();
+  prepared_ = std::move(sync);
+}
+
+void PartitionImpl::Settle() {
+  if (!prepared_) return;
+  for (const Sync::OneFile& one : prepared_->files) one.file->AwaitWriteback();
+}
+
 void PartitionImpl::Flush() {
+  if (auto prepared = std::exchange(prepared_, std::nullopt)) {
+    FinishSync(*prepared);
+    return;
+  }
   {
     std::lock_guard lock(mutex_);
     if (flush_waiters_.empty() && flushed_.offset == end_offset_ && !directory_dirty_) return;
   }
-  SyncAll(false, nullptr, nullptr, nullptr);
+  Sync sync;
+  if (BeginSync(false, &sync)) FinishSync(sync);
 }
 
 void PartitionImpl::Checkpoint() {
-  std::string point;
-  std::vector<IndexFile::Unwritten> indexes;
-  std::vector<SegmentPtr> sealing;
-  if (!SyncAll(true, &point, &indexes, &sealing)) return;
+  Sync sync;
+  if (!BeginSync(true, &sync) || !FinishSync(sync)) return;
+  const std::string& point = sync.recovery_point;
   auto write = [&]() -> Status {
-    for (const IndexFile::Unwritten& index : indexes) TRY(IndexFile::WriteOut(index, false));
-    for (const SegmentPtr& segment : sealing) {
+    for (const IndexFile::Unwritten& index : sync.indexes) TRY(IndexFile::WriteOut(index, false));
+    for (const SegmentPtr& segment : sync.sealing) {
       for (const std::string& path : {segment->offsets().file().path(), segment->times().file().path()}) {
         auto file = TRY(io::File::Open(path, io::File::Mode::kCreate));
         TRY(file.SyncData());
       }
     }
     int64_t offset = static_cast<int64_t>(LoadLe64(point.data() + 16));
+    for (const SegmentPtr& segment : sync.sealing) TRY(segment->ReleaseReservation());
     std::string path = directory_ + "/" + OffsetFileName(offset, ".snapshot");
     // Not synced: a torn one fails its CRC and the one before it serves.
     {
@@ -368,7 +490,7 @@ void PartitionImpl::Checkpoint() {
   Status written = write();
   std::lock_guard lock(mutex_);
   if (written.ok()) {
-    for (const SegmentPtr& segment : sealing) segment->Seal();
+    for (const SegmentPtr& segment : sync.sealing) segment->Seal();
   } else if (!deleted_) {
     // Recovery has the one before; the index files are written whole the next time.
     LogWarning("log", directory_ + ": no recovery point written: " + written.error().ToString());

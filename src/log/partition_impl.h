@@ -2,13 +2,20 @@
 // The one implementation of Partition, for the files partition_*.cc only.
 //
 // Locks: mutex_ guards all state and is never held during an fsync; waiters_mutex_ guards the readers' waiters and may
-// be taken before mutex_, never after it. Flush and Checkpoint run in a flusher thread, one at a time.
+// be taken before mutex_, never after it, and likewise write_mutex_, which whoever writes unwritten_ to the file holds
+// meanwhile. Flush and Checkpoint run in a flusher thread, one at a time.
+//
+// With flush_before_ack an append only notes its bytes; what has gathered is written by one call before each sync.
+// Large writes get large folios and preallocated blocks: a third of the CPU of one write an append
+// (docs/profiles/log.md). Readers see nothing of it before: the high watermark follows the sync.
 
 #include <atomic>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "log/flusher.h"
 #include "log/partition.h"
@@ -28,7 +35,8 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   const TopicPartition& name() const override { return name_; }
   PartitionOptions options() const override;
   void SetOptions(const PartitionOptions& options) override;
-  AppendResult Append(std::span<char> batches) override;
+  using Partition::Append;
+  AppendResult Append(std::span<char> batches, std::shared_ptr<const void> owner) override;
   void WhenFlushed(int64_t end_offset, FlushDone done) override;
   Status WaitFlushed(int64_t end_offset) override;
   AppendResult AppendMarker(int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
@@ -47,6 +55,8 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   Status Close() override;
   Status Delete() override;
 
+  void Prepare() override;
+  void Settle() override;
   void Flush() override;
   void Checkpoint() override;
 
@@ -75,6 +85,29 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
     int64_t max_timestamp_offset = -1;
     ProducerState producers;
   };
+  // Appended bytes of one segment, one behind the other, that are not in its file yet.
+  struct Unwritten {
+    SegmentPtr segment;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    std::vector<SharedBytes> pieces;
+    std::pair<uint64_t, uint64_t> reserve{0, 0};
+  };
+  struct Sync {
+    struct OneFile {
+      SegmentPtr segment;
+      std::shared_ptr<io::File> file;
+      uint64_t size;
+    };
+    std::vector<OneFile> files;  // in order
+    Position target;
+    bool directory = false, parent = false;
+    uint64_t roll_backs = 0;
+    Status written;
+    std::string recovery_point;  // and what belongs to it, where one is taken
+    std::vector<IndexFile::Unwritten> indexes;
+    std::vector<SegmentPtr> sealing;
+  };
   struct Marker {
     int64_t producer_id;
     int16_t producer_epoch;
@@ -100,7 +133,13 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   Status Roll();
   Status MakeWritable();
   AppendResult AppendLocked(std::span<char> batches, std::span<const wire::BatchView> views, int64_t now_ms,
-                            const Marker* marker = nullptr);
+                            std::shared_ptr<const void> owner, const Marker* marker = nullptr);
+  void Keep(const SegmentPtr& segment, BytesView bytes, std::shared_ptr<const void> owner);
+  std::vector<Unwritten> TakeUnwritten();
+  static Status Write(const std::vector<Unwritten>& runs);  // with write_mutex_, not mutex_
+  void WriteAndCheck();                                     // without either
+  Status MakeIndexesAnew(const SegmentPtr& segment);        // without either
+  void GiveUpUnwritten(const Status& why, std::deque<FlushWaiter>* served);
   void Advance();  // the high watermark, where it follows the end
   bool SetHighWatermark(const Position& position);
   Status RollBack();
@@ -110,8 +149,10 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   int64_t VisibleEnd(Isolation isolation) const;
   void WakeReaders();  // without mutex_
   std::deque<FlushWaiter> TakeServed(int64_t end_offset);
-  bool SyncAll(bool take_recovery_point, std::string* recovery_point, std::vector<IndexFile::Unwritten>* indexes,
-               std::vector<SegmentPtr>* sealing);  // without mutex_
+  // One sync in two halves: what there is is noted and written; then it is synced and told of. Without mutex_, both.
+  // False where there was nothing to do or it failed.
+  bool BeginSync(bool take_recovery_point, Sync* sync);
+  bool FinishSync(const Sync& sync);
   // Takes the segments that end at or below the log start out of the list.
   std::vector<SegmentPtr> TakeBelowLogStart();
   void KeepPositionsInside();
@@ -126,7 +167,9 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   Result<int64_t> ReadLogStart() const;
   Status WriteLogStart(int64_t offset) const;
 
-  std::mutex log_start_mutex_;  // one DeleteRecords at a time; taken before mutex_
+  std::optional<Sync> prepared_;  // between Prepare and Flush; the flusher's thread only
+  std::mutex log_start_mutex_;    // one DeleteRecords at a time; taken before mutex_
+  std::mutex write_mutex_;        // one write of unwritten_ at a time; taken before mutex_
 
   const std::string directory_;
   const TopicPartition name_;
@@ -145,6 +188,12 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   // Ends that were handed out and then cut off again after a failed fsync: (first, last]. Their offsets are not used
   // again in this process, so that nobody takes a later record for his.
   std::vector<std::pair<int64_t, int64_t>> cut_;
+  std::vector<Unwritten> unwritten_;
+  uint64_t unwritten_bytes_ = 0;
+  std::shared_ptr<char[]> chunk_;  // small appends are copied behind one another
+  size_t chunk_used_ = 0;
+  bool write_through_ = false;    // a write failed: appends write at once, until one succeeds, to be told at once
+  Position roll_back_to_;         // set with must_roll_back_
   bool directory_dirty_ = false;  // files were made and the directory not synced
   bool parent_dirty_ = false;     // the directory itself is new
   bool must_roll_back_ = false;   // the end of the log is not trusted until RollBack

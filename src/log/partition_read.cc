@@ -37,8 +37,7 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
       size_t index = SegmentIndexFor(search);
       at.segment = segments_[index];
       if (index + 1 < segments_.size()) next_base = segments_[index + 1]->base();
-      if (index_lies) TRY(at.segment->RebuildIndexes(options_.index_interval_bytes));
-      else TRY(at.segment->EnsureIndexes(options_.index_interval_bytes));
+      TRY(at.segment->EnsureIndexes(options_.index_interval_bytes));
       at.mapping = TRY(at.segment->Map());
       at.file = at.segment->file();
       segment_end = at.segment->base() == visible_.segment_base ? visible_.bytes : at.segment->size();
@@ -55,6 +54,7 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
     };
     if (lies(hint, at.segment->base(), offset + 1)) {
       index_lies = true;
+      TRY(MakeIndexesAnew(at.segment));
       continue;
     }
     // A batch's offset is not covered by its CRC. Offsets rise, and what stands before the high watermark can't begin
@@ -93,6 +93,7 @@ Result<PartitionImpl::Located> PartitionImpl::Locate(int64_t offset, uint32_t ma
     // The index spares the walk over what surely fits.
     if (jump > at.end && lies(jump, at.end_offset, limit)) {
       index_lies = true;
+      TRY(MakeIndexesAnew(at.segment));
       continue;
     }
     position = std::max(at.end, jump);

@@ -256,25 +256,29 @@ Status PartitionImpl::Recover() {
   return Ok();
 }
 
-// After a failed fsync: back to what is known to be on disk. Offsets handed out after it are not used again.
+// After a failed write or sync: back to what is known to be there. Offsets handed out after it are not used again.
 Status PartitionImpl::RollBack() {
-  size_t keep = SegmentIndexFor(flushed_.segment_base);
-  CHECK(segments_[keep]->base() == flushed_.segment_base);
+  const Position to = roll_back_to_;
+  unwritten_.clear();
+  unwritten_bytes_ = 0;
+  size_t keep = SegmentIndexFor(to.segment_base);
+  CHECK(segments_[keep]->base() == to.segment_base);
   std::vector<SegmentPtr> gone(segments_.begin() + static_cast<ptrdiff_t>(keep) + 1, segments_.end());
-  TRY(segments_[keep]->Truncate(flushed_.bytes));
+  TRY(segments_[keep]->Truncate(to.bytes));
   segments_.resize(keep + 1);
   segments_.back()->seal_pending = false;
   RemoveFiles(gone);
   int64_t end = end_offset_;
   uint64_t scanned = 0;
-  TRY(ScanFrom(TRY(NewestRecoveryPoint(flushed_.offset)), &scanned));
+  TRY(ScanFrom(TRY(NewestRecoveryPoint(to.offset)), &scanned));
   end_offset_ = end;
   active().synced_bytes = active().size();
   producers_.OnHighWatermark(visible_.offset);
   must_roll_back_ = false;
   tail_torn_ = false;
   roll_backs_++;
-  LogWarning("log", directory_ + ": went back to offset " + std::to_string(flushed_.offset) + " after a failed fsync");
+  LogWarning("log",
+             directory_ + ": went back to offset " + std::to_string(to.offset) + " after a failed write or fsync");
   return Ok();
 }
 

@@ -511,6 +511,52 @@ TEST_F(PartitionTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(partition->Ends().log_end_offset, 0);
 }
 
+// Appends of all sizes, across segments, that were never synced one by one: what is on disk is what was appended.
+TEST_F(PartitionTest, GatheredAppendsReachTheFileInOrder) {
+  options.segment_bytes = 1 << 20;
+  auto partition = Open();
+  std::string all;
+  int64_t end = 0;
+  for (int i = 0; i < 400; i++) {
+    size_t size = i % 3 == 0 ? 10 : i % 3 == 1 ? 3000 : 20'000;  // copied together, copied, kept by its owner
+    auto batch = std::make_shared<std::string>(MakeBatch(std::string(size, static_cast<char>('a' + i % 26))));
+    end = partition->Append({batch->data(), batch->size()}, batch).end_offset;
+    all += *batch;
+  }
+  ASSERT_TRUE(partition->WaitFlushed(end).ok());
+  EXPECT_EQ(partition->Ends().high_watermark, 400);
+  std::string found;
+  std::vector<std::string> files = Files(".log");
+  EXPECT_GT(files.size(), 2u);
+  for (const std::string& file : files) found += *io::ReadFile(file, 1 << 30);
+  EXPECT_TRUE(found == all);
+}
+
+TEST_F(PartitionTest, ReadersSeeGatheredAppendsOnceFlushingIsSwitchedOff) {
+  auto partition = Open();
+  for (int i = 0; i < 10; i++) ASSERT_TRUE(AppendBytes(*partition, MakeBatch(std::string(10'000, 'x'))).ok());
+  options.flush_before_ack = false;
+  partition->SetOptions(options);
+  auto records = ReadAll(*partition, 0, Isolation::kReadUncommitted);
+  ASSERT_TRUE(records.ok()) << records.error().ToString();
+  EXPECT_EQ(records->size(), 10u);
+}
+
+TEST_F(PartitionTest, ReservedSpaceIsGivenBack) {
+  options.segment_bytes = 8 << 20;
+  auto partition = Open();
+  for (int i = 0; i < 100; i++) AppendDurably(*partition, MakeBatch(std::string(100'000, 'x')));
+  ASSERT_TRUE(partition->Close().ok());
+  uint64_t on_disk = 0, size = 0;
+  for (const std::string& file : Files(".log")) {
+    struct stat info;
+    ASSERT_EQ(stat(file.c_str(), &info), 0);
+    on_disk += static_cast<uint64_t>(info.st_blocks) * 512;
+    size += static_cast<uint64_t>(info.st_size);
+  }
+  EXPECT_LT(on_disk, size + (64 << 10));
+}
+
 // Many producers and readers at once: every acknowledged record is read, in the order of its producer.
 TEST_F(PartitionTest, ConcurrentAppendsAndReads) {
   options.segment_bytes = 64 << 10;

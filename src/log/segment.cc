@@ -40,7 +40,23 @@ Result<std::shared_ptr<Segment>> Segment::Open(const std::string& directory, int
   return segment;
 }
 
+std::pair<uint64_t, uint64_t> Segment::NextReservation(uint64_t begin, uint64_t end) {
+  // A small segment stays small on disk; one that grows quickly is a step ahead, at most its own size.
+  constexpr uint64_t kFrom = 1 << 20, kStepMax = 16 << 20;
+  if (end < kFrom || end <= reserved_) return {0, 0};
+  uint64_t from = std::max(reserved_, begin);
+  reserved_ = std::max(end, std::min(end + std::min(end, kStepMax), capacity_));
+  return {from, reserved_ - from};
+}
+
+Status Segment::ReleaseReservation() {
+  if (std::exchange(reserved_, 0) <= size_) return Ok();
+  return file_->Truncate(size_);
+}
+
 Status Segment::Write(BytesView bytes, bool* torn) {
+  if (auto [from, length] = NextReservation(size_, size_ + bytes.size()); length > 0)
+    (void)file_->Reserve(from, length);
   Status written = file_->WriteAt(bytes, size_);
   if (written.ok()) {
     size_ += bytes.size();
@@ -66,6 +82,7 @@ void Segment::NoteBatch(const wire::BatchView& batch, uint64_t position, int32_t
 Status Segment::Truncate(uint64_t size) {
   TRY(file_->Truncate(size));
   size_ = size;
+  reserved_ = std::min(reserved_, size);
   synced_bytes = std::min(synced_bytes, size);
   return Ok();
 }

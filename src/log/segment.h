@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -32,6 +33,13 @@ class Segment {
   const std::shared_ptr<io::File>& file() const { return file_; }
   const std::string& path() const { return file_->path(); }
 
+  /// Counts bytes that the caller is going to write at the position returned.
+  uint64_t Grow(uint64_t bytes) { return std::exchange(size_, size_ + bytes); }
+  /// What to ask File::Reserve for before [begin, end) is written; {0, 0}: nothing. Space that is there
+  /// already spares each write its share of the block bookkeeping, and each sync the allocation.
+  std::pair<uint64_t, uint64_t> NextReservation(uint64_t begin, uint64_t end);
+  /// Gives back reserved space behind the end. REQUIRES: all of size() is written.
+  Status ReleaseReservation();
   /// Copies the bytes to the page cache. On an error none of them stay, unless cutting them off fails too: then
   /// `*torn` is set and the file has to be truncated before the next write.
   Status Write(BytesView bytes, bool* torn);
@@ -78,6 +86,7 @@ class Segment {
   std::shared_ptr<io::File> file_;
   uint64_t size_ = 0;
   uint64_t capacity_ = 0;
+  uint64_t reserved_ = 0;  // disk space up to here was asked for
   std::shared_ptr<const io::Mapping> mapping_;
   OffsetIndex offsets_;
   TimeIndex times_;

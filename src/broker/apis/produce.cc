@@ -86,7 +86,8 @@ Status HandleProduce(Parts& parts, const CallPtr& call) {
       } else if (data.index < 0 || data.index >= static_cast<int32_t>(topic->partitions.size())) {
         outcome.error = KafkaError::kUnknownTopicOrPartition;
       } else {
-        outcome = AppendProduced(parts, *topic, data.index, data.records, call->version(), transactional_request);
+        outcome = AppendProduced(parts, *topic, data.index, data.records, call->body_owner(), call->version(),
+                                 transactional_request);
       }
       if (outcome.error != KafkaError::kNone) {
         any_error = true;
@@ -114,8 +115,7 @@ Status HandleProduce(Parts& parts, const CallPtr& call) {
       });
     }
   }
-  call->ReleaseFrame();  // copied to the page cache: other requests may have the memory while this one waits for the
-                         // disk
+  call->ReleaseFrame();  // the partitions hold it until it is written, not until it is synced
   if (request.acks == 0) {
     // Kafka's only way to tell a client that asked for no answer.
     if (any_error) {

@@ -30,7 +30,7 @@ KafkaError AppendError(log::AppendCode code) {
 }
 
 ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partition, const wire::Records& records,
-                              int16_t produce_version, bool transactional_request) {
+                              std::shared_ptr<const void> owner, int16_t produce_version, bool transactional_request) {
   ProduceOutcome outcome;
   if (records.null || records.view.empty()) {
     outcome.error = KafkaError::kInvalidRecord;
@@ -78,7 +78,8 @@ ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partitio
     if (outcome.error != KafkaError::kNone) return outcome;
   }
   auto count = static_cast<uint64_t>(check.batch.record_count());
-  outcome.result = topic.partitions[static_cast<size_t>(partition)]->Append({bytes, records.view.size()});
+  outcome.result =
+      topic.partitions[static_cast<size_t>(partition)]->Append({bytes, records.view.size()}, std::move(owner));
   if (!outcome.result.ok()) {
     outcome.error = AppendError(outcome.result.code);
     outcome.message = std::move(outcome.result.message);

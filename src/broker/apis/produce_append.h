@@ -1,6 +1,7 @@
 #pragma once
 // One partition's share of a Produce request: Kafka's checks and the append.
 
+#include <memory>
 #include <string>
 
 #include "broker/parts.h"
@@ -20,8 +21,9 @@ struct ProduceOutcome {
 /// Kafka's code for a refused append.
 wire::KafkaError AppendError(log::AppendCode code);
 
-/// REQUIRES: the topic has that partition; `records` lies in memory that may be written to (the request's frame).
+/// REQUIRES: the topic has that partition; `records` lies in memory that may be written to (the request's frame), which
+/// `owner` keeps.
 ProduceOutcome AppendProduced(Parts& parts, const Topic& topic, int32_t partition, const wire::Records& records,
-                              int16_t produce_version, bool transactional_request);
+                              std::shared_ptr<const void> owner, int16_t produce_version, bool transactional_request);
 
 }  // namespace tailrace::broker
