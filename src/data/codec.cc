@@ -53,10 +53,6 @@ class RawEncoder final : public Encoder {
   }
 };
 
-bool IsNested(const Type& type) {
-  return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap;
-}
-
 Status CheckOptions(const std::string& format, const FormatOptions& options) {
   if (format == "csv") {
     for (const Field& field : options.schema)

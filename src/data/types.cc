@@ -94,6 +94,20 @@ uint32_t Type::ValueSize() const {
   return 0;
 }
 
+bool IsNumeric(const Type& type) {
+  switch (type.id) {
+    case TypeId::kTinyInt:
+    case TypeId::kSmallInt:
+    case TypeId::kInteger:
+    case TypeId::kBigInt:
+    case TypeId::kHugeInt:
+    case TypeId::kFloat:
+    case TypeId::kDouble:
+    case TypeId::kDecimal: return true;
+    default: return false;
+  }
+}
+
 int FindField(const Schema& schema, std::string_view name) {
   for (size_t i = 0; i < schema.size(); i++)
     if (schema[i].name == name) return static_cast<int>(i);

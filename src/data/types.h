@@ -56,6 +56,13 @@ struct Type {
   uint32_t ValueSize() const;
 };
 
+/// TINYINT to DECIMAL; not BOOLEAN.
+bool IsNumeric(const Type& type);
+/// ROW, ARRAY, MAP.
+inline bool IsNested(const Type& type) {
+  return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap;
+}
+
 struct Field {
   std::string name;
   Type type;

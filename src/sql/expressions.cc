@@ -53,10 +53,6 @@ struct Shared {
   std::vector<std::string> text;
 };
 
-bool IsNested(const data::Type& type) {
-  return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap;
-}
-
 // bid.price as column 3, field 2.
 bool FindPath(const duckdb::Expression& expression, std::vector<int>* path) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {

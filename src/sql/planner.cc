@@ -24,23 +24,6 @@ namespace {
 constexpr size_t kRelationsMax = 2000;
 
 bool IsTimestamp(const Type& type) { return type.id == TypeId::kTimestamp || type.id == TypeId::kTimestampTz; }
-bool IsNumeric(const Type& type) {
-  switch (type.id) {
-    case TypeId::kTinyInt:
-    case TypeId::kSmallInt:
-    case TypeId::kInteger:
-    case TypeId::kBigInt:
-    case TypeId::kHugeInt:
-    case TypeId::kFloat:
-    case TypeId::kDouble:
-    case TypeId::kDecimal: return true;
-    default: return false;
-  }
-}
-
-bool IsNestedType(const Type& type) {
-  return type.id == TypeId::kStruct || type.id == TypeId::kList || type.id == TypeId::kMap;
-}
 
 /// What INSERT converts by itself. Text to numbers or times is a CAST for the writer to see, because rows can fail in
 /// it.
@@ -48,7 +31,7 @@ bool IsAssignable(const Type& from, const Type& to) {
   if (from == to) return true;
   if (IsNumeric(from) && IsNumeric(to)) return true;
   if ((IsTimestamp(from) || from.id == TypeId::kDate) && (IsTimestamp(to) || to.id == TypeId::kDate)) return true;
-  if (to.id == TypeId::kVarchar) return !IsNestedType(from);
+  if (to.id == TypeId::kVarchar) return !IsNested(from);
   if (to.id == TypeId::kUuid) return from.id == TypeId::kVarchar;
   if (to.id == TypeId::kBlob) return from.id == TypeId::kVarchar;
   if (from.id != to.id) return false;
@@ -358,7 +341,7 @@ class Planner final : public RelationScope {
                                ", and the query's column " + std::to_string(source[i] + 1) + " (" + from.name +
                                ") is " + from.type.ToString())
             .At(insert.query.where)
-            .Remedy(IsNestedType(from.type) && target.type.id == TypeId::kVarchar
+            .Remedy(IsNested(from.type) && target.type.id == TypeId::kVarchar
                         ? "write to_json(" + from.name + ")"
                         : "write CAST(" + from.name + " AS " + SqlType(target.type) + ")");
     }

@@ -1,5 +1,7 @@
 #include "stream/operator.h"
 
+#include <algorithm>
+
 namespace tailrace::stream {
 
 Status Operator::Emit(const data::Batch& batch) {
@@ -26,6 +28,15 @@ Status Operator::EmitIdle(bool idle) {
 Status Operator::OnIdle(int input, bool idle) {
   (void)input;
   return EmitIdle(idle);
+}
+
+Status Operator::RequireInserts(const data::Batch& batch, const char* what) {
+  if (!batch.kinds) return {};
+  bool inserts = std::all_of(batch.kinds, batch.kinds + batch.rows,
+                             [](data::RowKind kind) { return kind == data::RowKind::kInsert; });
+  if (inserts) return {};
+  return Unsupported(std::string(what) + " over rows that are updated or deleted is not supported")
+      .Remedy("use a table, or a query, that only adds rows");
 }
 
 void Operator::ReportBad(const data::Batch& batch, uint32_t row, const char* stage, std::string reason) {

@@ -89,6 +89,13 @@ class Operator {
   Status Emit(const data::Batch& batch);
   Status EmitWatermark(int64_t watermark_us);
   Status EmitIdle(bool idle);
+  /// kUnsupported ("WHAT over rows that are ...") where the batch changes rows given before.
+  static Status RequireInserts(const data::Batch& batch, const char* what);
+  /// A window is closed once the watermark has reached its last microsecond, or the allowed lateness after that.
+  bool WindowClosed(int64_t end_us, int64_t watermark_us) const {
+    if (watermark_us == kNoWatermark || watermark_us == kEndOfTime) return watermark_us == kEndOfTime;
+    return end_us - 1 <= watermark_us - context_->allowed_lateness_us;
+  }
   void ReportBad(const data::Batch& batch, uint32_t row, const char* stage, std::string reason);
   OperatorContext& context() { return *context_; }
   const OperatorContext& context() const { return *context_; }

@@ -419,8 +419,7 @@ Status Check(const sql::Table& table, const OptionValues& options) {
       return Error(ErrorCode::kInvalidArgument,
                    "the primary key of table " + table.name + " names the unknown column " + column)
           .At(table.where);
-    data::TypeId id = schema[static_cast<size_t>(index)].type.id;
-    if (id == data::TypeId::kStruct || id == data::TypeId::kList || id == data::TypeId::kMap)
+    if (data::IsNested(schema[static_cast<size_t>(index)].type))
       return Error(ErrorCode::kUnsupported,
                    "the primary key of table " + table.name + " has the nested column " + column)
           .At(table.where);

@@ -227,8 +227,7 @@ class StoreImpl final : public Store {
     out->rows.resize(first + rows, std::vector<std::optional<std::string>>(schema.size()));
     for (size_t c = 0; c < schema.size(); c++) {
       const data::Column& column = batch.columns[c];
-      data::TypeId id = schema[c].type.id;
-      bool nested = id == data::TypeId::kStruct || id == data::TypeId::kList || id == data::TypeId::kMap;
+      bool nested = data::IsNested(schema[c].type);
       std::vector<BytesView> cells;
       std::unique_ptr<data::Encoder> one;
       if (nested) {  // {"x":VALUE} of which VALUE is wanted

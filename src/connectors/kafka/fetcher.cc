@@ -28,8 +28,9 @@ using AbortedTransaction = wire::FetchResponse::Topic::Partition::AbortedTransac
 constexpr int32_t kPartitionBytes = 1 << 20;  // of one answer, as the Java consumer asks
 constexpr int32_t kAnswerBytes = 4 << 20;
 constexpr size_t kQueuedBytesMax = 4 << 20;  // of a partition: fetched, not yet asked for
-constexpr int32_t kWaitMs = 100;             // how long a broker may hold a request without an answer
-constexpr int32_t kWaitShortMs = 5;          // while a partition is left out because it has enough
+constexpr size_t kQueuedBytesOfAll = 64 << 20;
+constexpr int32_t kWaitMs = 100;     // how long a broker may hold a request without an answer
+constexpr int32_t kWaitShortMs = 5;  // while a partition is left out because it has enough
 constexpr int64_t kRetryMs = 100, kConnectRetryMs = 500;
 constexpr int64_t kUnknownMsMax = 3000;  // a partition may be unknown for so long before it counts as gone
 constexpr int16_t kMetadataVersion = 7;
@@ -55,7 +56,7 @@ struct Feed {
   int64_t next = 0;         // what to fetch
   uint64_t generation = 0;  // of Seeks: an answer to what was asked before one is dropped
   std::deque<Fetched> queue;
-  size_t queued_bytes = 0;
+  size_t queued_bytes = 0, queued_bytes_max = kQueuedBytesMax;
   int64_t end = -1;  // high watermark or last stable offset, as last told
   std::optional<Error> error;
   int64_t retry_at_ms = 0;
@@ -173,11 +174,14 @@ class Fetcher::Cluster {
       int64_t now_ms = NowMs();
       *wait_ms = 1000;
       std::lock_guard lock(mutex_);
+      size_t share =
+          std::clamp<size_t>(kQueuedBytesOfAll / std::max<size_t>(feeds_.size(), 1), kPartitionBytes, kQueuedBytesMax);
       std::erase_if(feeds_, [&](const FeedPtr& feed) {
         std::lock_guard feed_lock(feed->mutex);
         if (feed->closed) return true;
+        feed->queued_bytes_max = share;
         if (feed->retry_at_ms > now_ms) *wait_ms = std::min(*wait_ms, feed->retry_at_ms - now_ms);
-        else if (feed->queued_bytes >= kQueuedBytesMax) *left_out = true;
+        else if (feed->queued_bytes >= feed->queued_bytes_max) *left_out = true;
         else if (!feed->error) due.push_back({feed, feed->next, feed->generation});
         return false;
       });
@@ -414,9 +418,9 @@ class FetchReader final : public log::Reader {
         }
         fetched = std::move(feed_->queue.front());
         feed_->queue.pop_front();
-        room = feed_->queued_bytes >= kQueuedBytesMax;
+        room = feed_->queued_bytes >= feed_->queued_bytes_max;
         feed_->queued_bytes -= fetched.batches.size();
-        room = room && feed_->queued_bytes < kQueuedBytesMax;
+        room = room && feed_->queued_bytes < feed_->queued_bytes_max;
       }
       if (room) cluster_->Wake();
       bytes += fetched.batches.size();
@@ -444,8 +448,10 @@ class FetchReader final : public log::Reader {
 
   Result<int64_t> EndOffset() override {
     std::unique_lock lock(feed_->mutex);
-    feed_->answered.wait_for(lock, std::chrono::milliseconds(kClusterTimeoutMs),
+    // The first answer is on its way; where it does not come, nobody waits for it again.
+    feed_->answered.wait_for(lock, std::chrono::milliseconds(waited_ ? 0 : kClusterTimeoutMs),
                              [this] { return feed_->end >= 0 || feed_->error; });
+    waited_ = true;
     if (feed_->end >= 0) return std::max(feed_->end, position_);
     if (feed_->error) return *feed_->error;
     return Error(ErrorCode::kUnavailable, "the end of topic " + feed_->from.topic + " is not known yet");
@@ -480,6 +486,7 @@ class FetchReader final : public log::Reader {
   const std::shared_ptr<Fetcher::Cluster> cluster_;
   const FeedPtr feed_;
   int64_t position_;
+  bool waited_ = false;
 };
 
 }  // namespace

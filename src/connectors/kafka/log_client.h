@@ -1,5 +1,6 @@
 #pragma once
-// The log on any Apache Kafka cluster, through librdkafka.
+// The log on any Apache Kafka cluster, through librdkafka; partitions of a cluster without TLS and SASL are read by
+// fetcher.h.
 
 #include <map>
 #include <memory>

@@ -62,24 +62,6 @@ inline bool WithFixedType(const data::Type& type, Fn fn) {
   }
 }
 
-inline bool IsNumeric(const data::Type& type) {
-  using data::TypeId;
-  switch (type.id) {
-    case TypeId::kTinyInt:
-    case TypeId::kSmallInt:
-    case TypeId::kInteger:
-    case TypeId::kBigInt:
-    case TypeId::kHugeInt:
-    case TypeId::kFloat:
-    case TypeId::kDouble:
-    case TypeId::kDecimal: return true;
-    default: return false;
-  }
-}
-inline bool IsFloating(const data::Type& type) {
-  return type.id == data::TypeId::kFloat || type.id == data::TypeId::kDouble;
-}
-
 /// DuckDB's order: NaN equals NaN and is above all else.
 template <typename T>
 inline bool Less(const T& a, const T& b) {

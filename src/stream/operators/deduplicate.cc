@@ -52,8 +52,7 @@ class Deduplicate final : public Operator {
         limit_(node.limit),
         start_column_(node.window_start),
         end_column_(node.window_end),
-        rank_column_(node.rank_column),
-        columns_(node.output.size()) {
+        rank_column_(node.rank_column) {
     for (int key : node.keys) {
       if (key == start_column_ || key == end_column_) continue;
       key_columns_.push_back(key);
@@ -64,13 +63,7 @@ class Deduplicate final : public Operator {
   }
 
   Status Process(int, const data::Batch& batch) override {
-    if (batch.kinds) {
-      for (uint32_t row = 0; row < batch.rows; row++) {
-        if (batch.kinds[row] != data::RowKind::kInsert) {
-          return Unsupported("deduplication of rows that are updated or deleted is not supported");
-        }
-      }
-    }
+    TRY(RequireInserts(batch, "deduplication"));
     keys_.clear();
     for (int key : key_columns_) keys_.push_back(&batch.columns[key]);
     OrderKey order(order_column_ >= 0 ? &batch.columns[order_column_] : nullptr, last_);
@@ -171,10 +164,7 @@ class Deduplicate final : public Operator {
     size_t bytes = 0;
   };
 
-  bool Closed(int64_t end) const {
-    if (watermark_us_ == kNoWatermark) return false;
-    return watermark_us_ == kEndOfTime || end - 1 <= watermark_us_ - context().allowed_lateness_us;
-  }
+  bool Closed(int64_t end) const { return WindowClosed(end, watermark_us_); }
   void Account(Window& window, int64_t bytes) {
     window.bytes += bytes;
     bytes_ += bytes;
@@ -243,52 +233,31 @@ class Deduplicate final : public Operator {
     return out.Flush();
   }
 
-  /// Rows on their way out.
+  /// Rows on their way out, with their ranks.
   class Output {
    public:
-    explicit Output(Deduplicate& self) : self_(self) { Reset(); }
-    uint32_t rows() const { return static_cast<uint32_t>(kinds_.size()); }
+    explicit Output(Deduplicate& self) : self_(self), kept_(self.input_) {}
+    uint32_t rows() const { return kept_.size(); }
     void Add(const std::string& cells, data::RowKind kind, int64_t rank) {
-      StateReader reader(cells);
-      for (CellColumn& column : columns_) column.Append(reader);
-      kinds_.push_back(kind);
+      kept_.Add(cells, kind);
       ranks_.push_back(rank);
     }
     Status Flush() {
-      if (kinds_.empty()) return {};
-      auto arena = std::make_shared<data::Arena>();
-      data::Batch out;
-      out.rows = rows();
-      size_t next = 0;
-      for (size_t c = 0; c < self_.columns_; c++) {
-        if (static_cast<int>(c) != self_.rank_column_) {
-          out.columns.push_back(columns_[next++].Build(*arena));
-          continue;
-        }
+      data::Batch out = kept_.Take();
+      if (self_.rank_column_ >= 0) {
+        auto arena = std::make_shared<data::Arena>();
         data::Column rank = data::AllocateColumn(*arena, self_.rank_type_, out.rows);
         for (uint32_t i = 0; i < out.rows; i++) StoreInteger(rank, i, ranks_[i]);
-        out.columns.push_back(std::move(rank));
+        out.columns.insert(out.columns.begin() + self_.rank_column_, std::move(rank));
+        out.owners.push_back(std::move(arena));
       }
-      if (std::any_of(kinds_.begin(), kinds_.end(), [](auto k) { return k != data::RowKind::kInsert; })) {
-        auto* kinds = static_cast<data::RowKind*>(arena->Allocate(out.rows));
-        std::copy(kinds_.begin(), kinds_.end(), kinds);
-        out.kinds = kinds;
-      }
-      out.owners.push_back(std::move(arena));
-      Reset();
+      ranks_.clear();
       return self_.Emit(out);
     }
 
    private:
-    void Reset() {
-      columns_.clear();
-      for (const data::Field& field : self_.input_) columns_.emplace_back(field.type);
-      kinds_.clear();
-      ranks_.clear();
-    }
     Deduplicate& self_;
-    std::vector<CellColumn> columns_;
-    std::vector<data::RowKind> kinds_;
+    CellRows kept_;
     std::vector<int64_t> ranks_;
   };
 
@@ -297,7 +266,6 @@ class Deduplicate final : public Operator {
   const bool last_;
   const int64_t limit_;
   const int start_column_, end_column_, rank_column_;
-  const size_t columns_;  // of the output
   data::Type rank_type_;
   std::vector<int> key_columns_;
   std::vector<data::Type> key_types_;

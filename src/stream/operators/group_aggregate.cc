@@ -20,59 +20,28 @@ class GroupAggregate final : public Operator {
         states_(layout_) {}
 
   Status Process(int, const data::Batch& batch) override {
-    if (batch.kinds) {
-      for (uint32_t row = 0; row < batch.rows; row++) {
-        if (batch.kinds[row] != data::RowKind::kInsert) {
-          return Unsupported("an aggregation over rows that are updated or deleted is not supported");
-        }
-      }
-    }
+    TRY(RequireInserts(batch, "an aggregation"));
     states_.Update(batch, nullptr, batch.rows, scratch_);
     std::vector<uint32_t> touched = scratch_.groups;
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     emitted_.resize(states_.size());
 
-    std::vector<CellColumn> columns;
-    std::vector<data::RowKind> kinds;
-    auto reset = [&] {
-      columns.clear();
-      for (const data::Field& field : output_) columns.emplace_back(field.type);
-      kinds.clear();
-    };
-    auto add = [&](const std::string& cells, data::RowKind kind) {
-      StateReader reader(cells);
-      for (CellColumn& column : columns) column.Append(reader);
-      kinds.push_back(kind);
-    };
-    auto flush = [&]() -> Status {
-      if (kinds.empty()) return {};
-      auto arena = std::make_shared<data::Arena>();
-      data::Batch out;
-      out.rows = static_cast<uint32_t>(kinds.size());
-      for (const CellColumn& column : columns) out.columns.push_back(column.Build(*arena));
-      auto* copy = static_cast<data::RowKind*>(arena->Allocate(kinds.size()));
-      std::copy(kinds.begin(), kinds.end(), copy);
-      out.kinds = copy;
-      out.owners.push_back(std::move(arena));
-      reset();
-      return Emit(out);
-    };
-    reset();
+    CellRows out(output_);
     for (uint32_t group : touched) {
       std::string cells = Row(group);
       std::string& before = emitted_[group];
       if (cells == before) continue;
       if (before.empty()) {
-        add(cells, data::RowKind::kInsert);
+        out.Add(cells, data::RowKind::kInsert);
       } else {
-        add(before, data::RowKind::kUpdateBefore);
-        add(cells, data::RowKind::kUpdateAfter);
+        out.Add(before, data::RowKind::kUpdateBefore);
+        out.Add(cells, data::RowKind::kUpdateAfter);
       }
       before = std::move(cells);
-      if (kinds.size() + 2 > data::kBatchRows) TRY(flush());
+      if (out.size() + 2 > data::kBatchRows) TRY(Emit(out.Take()));
     }
-    return flush();
+    return Emit(out.Take());
   }
 
   void Snapshot(OperatorState* out) const override {

@@ -20,14 +20,7 @@ class WindowAggregate final : public Operator {
         keys_(node.keys) {}
 
   Status Process(int, const data::Batch& batch) override {
-    if (batch.kinds) {
-      for (uint32_t row = 0; row < batch.rows; row++) {
-        if (batch.kinds[row] != data::RowKind::kInsert) {
-          return Unsupported("a window aggregation over rows that are updated or deleted is not supported")
-              .Remedy("aggregate an append-only table");
-        }
-      }
-    }
+    TRY(RequireInserts(batch, "a window aggregation"));
     const int64_t* ends = batch.columns[end_column_].Values<int64_t>();
     const int64_t* starts = start_column_ >= 0 ? batch.columns[start_column_].Values<int64_t>() : nullptr;
     int64_t differs = 0;
@@ -128,10 +121,7 @@ class WindowAggregate final : public Operator {
     std::vector<uint32_t> rows;  // of the batch at hand
   };
 
-  bool Closed(int64_t end) const {
-    if (watermark_us_ == kNoWatermark) return false;
-    return watermark_us_ == kEndOfTime || end - 1 <= watermark_us_ - context().allowed_lateness_us;
-  }
+  bool Closed(int64_t end) const { return WindowClosed(end, watermark_us_); }
   Window& Open(int64_t end, int64_t start) {
     auto [it, added] = windows_.try_emplace(end);
     if (added) {

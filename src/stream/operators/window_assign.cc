@@ -86,9 +86,7 @@ class WindowAssign final : public Operator {
     while (oldest + window_.size_us <= t) oldest += window_.slide_us;
     return oldest + window_.size_us;
   }
-  bool Closed(int64_t end) const {
-    return watermark_us_ != kNoWatermark && end - 1 <= watermark_us_ - context().allowed_lateness_us;
-  }
+  bool Closed(int64_t end) const { return WindowClosed(end, watermark_us_); }
 
   /// General way: rows in order, each once for every open window that holds it.
   Status Repeat(const data::Batch& batch, const data::Column& time) {

@@ -1,5 +1,6 @@
 #include "stream/state/cell.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -133,6 +134,33 @@ Column CellColumn::Build(data::Arena& arena) const {
   } else if (rows_) {
     std::memcpy(out.data, values_.data(), values_.size());
   }
+  return out;
+}
+
+void CellRows::Reset() {
+  columns_.clear();
+  for (const data::Field& field : schema_) columns_.emplace_back(field.type);
+  kinds_.clear();
+}
+
+void CellRows::Add(const std::string& cells, data::RowKind kind) {
+  StateReader reader(cells);
+  for (CellColumn& column : columns_) column.Append(reader);
+  kinds_.push_back(kind);
+}
+
+data::Batch CellRows::Take() {
+  auto arena = std::make_shared<data::Arena>();
+  data::Batch out;
+  out.rows = size();
+  for (const CellColumn& column : columns_) out.columns.push_back(column.Build(*arena));
+  if (std::any_of(kinds_.begin(), kinds_.end(), [](data::RowKind k) { return k != data::RowKind::kInsert; })) {
+    auto* kinds = static_cast<data::RowKind*>(arena->Allocate(out.rows));
+    std::copy(kinds_.begin(), kinds_.end(), kinds);
+    out.kinds = kinds;
+  }
+  out.owners.push_back(std::move(arena));
+  Reset();
   return out;
 }
 

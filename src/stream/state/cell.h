@@ -33,12 +33,25 @@ class CellColumn {
   std::vector<CellColumn> children_;
 };
 
+/// Rows put together from cells: on their way out of an operator that keeps whole rows as cells.
+class CellRows {
+ public:
+  explicit CellRows(const data::Schema& schema) : schema_(schema) { Reset(); }
+  void Add(const std::string& cells, data::RowKind kind);
+  uint32_t size() const { return static_cast<uint32_t>(kinds_.size()); }
+  /// What was added, with kinds where not all are inserts; then there are none.
+  data::Batch Take();
+
+ private:
+  void Reset();
+  const data::Schema& schema_;
+  std::vector<CellColumn> columns_;
+  std::vector<data::RowKind> kinds_;
+};
+
 /// Where the value of a type lies: fixed-size types are 1, 2, 4, 8 or 16 bytes.
 inline bool IsString(const data::Type& type) {
   return type.id == data::TypeId::kVarchar || type.id == data::TypeId::kBlob;
-}
-inline bool IsNested(const data::Type& type) {
-  return type.id == data::TypeId::kStruct || type.id == data::TypeId::kList || type.id == data::TypeId::kMap;
 }
 
 }  // namespace tailrace::stream
