@@ -137,7 +137,7 @@ TEST(DagLoader, BrokenFilesNeverCrash) {
       size_t at = next() % text.size();
       switch (next() % 3) {
         case 0: text.erase(at, next() % 8); break;
-        case 1: text[at] = static_cast<char>(" {}[]:-'\"&*!|>%@\n\t~a0"[next() % 23]); break;
+        case 1: text[at] = static_cast<char>(" {}[]:-'\"&*!|>%@\n\t~a0"[next() % 22]); break;
         default: text.insert(at, text.substr(next() % text.size(), next() % 20));
       }
       if (text.empty()) text = "x";

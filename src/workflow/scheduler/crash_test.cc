@@ -247,11 +247,15 @@ struct Simulation {
     ASSERT_TRUE(run.ok());
     EXPECT_TRUE(Finished(run->state)) << Name(run->state);
     std::map<std::string, int> ends;
-    for (const TransitionRow& t : *store.Transitions("d", "r")) {
+    auto transitions = store.Transitions("d", "r");
+    auto tasks = store.Tasks("d", "r");
+    ASSERT_TRUE(transitions.ok() && tasks.ok());
+    ASSERT_EQ(tasks->size(), dag->tasks.size());
+    for (const TransitionRow& t : *transitions) {
       std::optional<TaskState> to = ParseTaskState(t.to);
       if (!t.task_id.empty() && to && Finished(*to)) ++ends[t.task_id];
     }
-    for (const TaskRow& t : *store.Tasks("d", "r")) {
+    for (const TaskRow& t : *tasks) {
       EXPECT_TRUE(Finished(t.state)) << t.task_id << " is " << Name(t.state);
       EXPECT_EQ(ends[t.task_id], 1) << t.task_id << " ended so often";
       if (!processes_die) {

@@ -124,7 +124,8 @@ class EngineBench {
     return run->run_id;
   }
   std::string State(const std::string& task, const std::string& run = "r1") {
-    for (const TaskRow& t : *store->Tasks(dag->dag_id, run))
+    auto tasks = store->Tasks(dag->dag_id, run);
+    for (const TaskRow& t : *tasks)
       if (t.task_id == task) return std::string(Name(t.state));
     return "absent";
   }
