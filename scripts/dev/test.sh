@@ -7,7 +7,8 @@ PATH=$PATH:$PWD/.deps/venv/bin
 . scripts/dev/build.sh
 
 ALL=(unit asan sql kafka workflow cli faults examples engines)
-ASAN=(base_test io_test data_test wire_test log_test http_test broker_test config_test observe_test api_test workflow_test)
+ASAN=(base_test io_test data_test wire_test log_test http_test broker_test sql_test stream_test connectors_test
+      config_test observe_test api_test workflow_test)
 suites=("$@")
 [ ${#suites[@]} -eq 0 ] && suites=("${ALL[@]}")
 for s in "${suites[@]}"; do

@@ -1,7 +1,7 @@
 #pragma once
 // The log as the engine, the scheduler and the connectors see it: topics of partitions of records, transactions,
 // groups. Two implementations: broker/embedded_client (called in process, batches read from the mapped segment without
-// a copy) and connectors/kafka (librdkafka, any Apache Kafka cluster). app/ chooses. docs/decisions/0002 says what one
+// a copy) and connectors/kafka (any Apache Kafka cluster). app/ chooses. docs/decisions/0002 says what one
 // commit is on each.
 
 #include <cstdint>

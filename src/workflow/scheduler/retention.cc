@@ -28,7 +28,7 @@ void SchedulerImpl::KeepTidy() {
 }
 
 Status SchedulerImpl::Tidy() {
-  const int64_t before_ms = options_.retention_ms < 0 ? INT64_MIN : clock_.NowMs() - options_.retention_ms;
+  const int64_t before_ms = options_.retention_ms < 0 ? INT64_MIN : patient_clock_.NowMs() - options_.retention_ms;
   int64_t runs_gone = 0;
   while (!stopping_.cancelled()) {
     std::vector<RunKey> runs = TRY(store_->ExpiredRuns(before_ms, options_.runs_kept, kRunsAtOnce));

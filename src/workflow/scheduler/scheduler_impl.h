@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/patient_clock.h"
 #include "workflow/executor/thread_pool.h"
 #include "workflow/operators/alert_sink.h"
 #include "workflow/operators/operator.h"
@@ -75,6 +76,7 @@ class SchedulerImpl final : public Scheduler {
   SchedulerOptions options_;
   OperatorServices services_;
   Clock& clock_;
+  PatientClock patient_clock_{clock_};  // for what is deleted by age
   std::string scheduler_id_, only_file_;
   int lock_fd_ = -1;
   std::unique_ptr<MetadataStore> store_;
