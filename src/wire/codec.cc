@@ -173,30 +173,26 @@ int64_t Decoder::BytesLength(bool flexible, const char* field) {
   return ok() ? n : 0;
 }
 
+std::optional<std::string> Decoder::Copied(int64_t length, bool nullable, const char* field) {
+  if (length < 0 && !nullable) Fail("null is not allowed", field);
+  if (length < 0 || !ok()) return std::nullopt;
+  return std::string(Take(static_cast<size_t>(length)), static_cast<size_t>(length));
+}
+
 std::string Decoder::String(bool flexible, const char* field) {
-  int64_t n = StringLength(flexible, field);
-  if (n < 0) Fail("null is not allowed", field);
-  return ok() ? std::string(Take(static_cast<size_t>(n)), static_cast<size_t>(n)) : std::string();
+  return Copied(StringLength(flexible, field), false, field).value_or(std::string());
 }
 
 std::optional<std::string> Decoder::NullableString(bool flexible, bool nullable, const char* field) {
-  int64_t n = StringLength(flexible, field);
-  if (n < 0 && !nullable) Fail("null is not allowed", field);
-  if (n < 0 || !ok()) return std::nullopt;
-  return std::string(Take(static_cast<size_t>(n)), static_cast<size_t>(n));
+  return Copied(StringLength(flexible, field), nullable, field);
 }
 
 std::string Decoder::Bytes(bool flexible, const char* field) {
-  int64_t n = BytesLength(flexible, field);
-  if (n < 0) Fail("null is not allowed", field);
-  return ok() ? std::string(Take(static_cast<size_t>(n)), static_cast<size_t>(n)) : std::string();
+  return Copied(BytesLength(flexible, field), false, field).value_or(std::string());
 }
 
 std::optional<std::string> Decoder::NullableBytes(bool flexible, bool nullable, const char* field) {
-  int64_t n = BytesLength(flexible, field);
-  if (n < 0 && !nullable) Fail("null is not allowed", field);
-  if (n < 0 || !ok()) return std::nullopt;
-  return std::string(Take(static_cast<size_t>(n)), static_cast<size_t>(n));
+  return Copied(BytesLength(flexible, field), nullable, field);
 }
 
 Records Decoder::RecordsValue(bool flexible, bool nullable, const char* field) {

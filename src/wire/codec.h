@@ -144,6 +144,7 @@ class Decoder {
   }
   /// Length of a string or of bytes; -1 for null.
   int64_t StringLength(bool flexible, const char* field);
+  std::optional<std::string> Copied(int64_t length, bool nullable, const char* field);  // length < 0: null
   int64_t BytesLength(bool flexible, const char* field);
 
   const char* begin_;

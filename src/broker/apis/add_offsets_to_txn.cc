@@ -1,6 +1,7 @@
 // AddOffsetsToTxn: a group's offsets will be part of the transaction.
 
 #include "wire/messages/add_offsets_to_txn.h"
+#include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/transaction_coordinator.h"
 
@@ -12,10 +13,8 @@ Status HandleAddOffsetsToTxn(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::AddOffsetsToTxnRequest::Decode(call->body(), call->version()));
   parts.transactions.AddGroup(request.transactional_id, {request.producer_id, request.producer_epoch}, request.group_id,
                               [call](KafkaError error) {
-                                if (error == KafkaError::kProducerFenced && call->version() < 2)
-                                  error = KafkaError::kInvalidProducerEpoch;
                                 wire::AddOffsetsToTxnResponse response;
-                                response.error_code = call->Code(error);
+                                response.error_code = call->Code(FencedAs(error, call->version(), 2));
                                 call->Respond(response);
                               });
   return Ok();

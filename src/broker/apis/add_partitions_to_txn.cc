@@ -1,6 +1,7 @@
 // AddPartitionsToTxn: all partitions or none.
 
 #include "wire/messages/add_partitions_to_txn.h"
+#include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
 #include "broker/transaction_coordinator.h"
@@ -38,11 +39,7 @@ Status HandleAddPartitionsToTxn(Parts& parts, const CallPtr& call) {
     return Ok();
   }
   parts.transactions.AddPartitions(request.transactional_id, {request.producer_id, request.producer_epoch}, partitions,
-                                   [set_all, call](KafkaError error) {
-                                     if (error == KafkaError::kProducerFenced && call->version() < 2)
-                                       error = KafkaError::kInvalidProducerEpoch;
-                                     set_all(error);
-                                   });
+                                   [set_all, call](KafkaError error) { set_all(FencedAs(error, call->version(), 2)); });
   return Ok();
 }
 

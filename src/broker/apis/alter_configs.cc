@@ -22,10 +22,7 @@ Status HandleAlterConfigs(Parts& parts, const CallPtr& call) {
       }
       refusal = WriteConfigs(parts, resource.resource_type, resource.resource_name, configs, request.validate_only);
     }
-    if (refusal) {
-      answer.error_code = call->Code(refusal->error);
-      answer.error_message = std::move(refusal->message);
-    }
+    AnswerRefusal(*call, std::move(refusal), &answer);
   }
   call->Respond(response);
   return Ok();

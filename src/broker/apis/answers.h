@@ -2,6 +2,10 @@
 // What several APIs answer alike.
 
 #include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "wire/error_codes.h"
@@ -24,5 +28,29 @@ inline wire::KafkaError TopicError(const Error& error) {
     default: return wire::KafkaError::kUnknownServerError;
   }
 }
+
+/// PRODUCER_FENCED is news to older clients (KIP-588): before `since` of an API they are told what they know.
+inline wire::KafkaError FencedAs(wire::KafkaError error, int16_t version, int16_t since) {
+  return error == wire::KafkaError::kProducerFenced && version < since ? wire::KafkaError::kInvalidProducerEpoch
+                                                                       : error;
+}
+
+/// Names that stand more than once in a request are refused, each once: Kafka's rule for topics to be made or grown.
+class NamesGivenTwice {
+ public:
+  enum class Place : uint8_t { kOnly, kFirstOfMany, kLater };
+  template <typename Named>
+  explicit NamesGivenTwice(const std::vector<Named>& all) {
+    for (const Named& one : all) times_[one.name]++;
+  }
+  Place Next(const std::string& name) {
+    int& times = times_[name];
+    if (times == 1) return Place::kOnly;
+    return std::exchange(times, 0) > 0 ? Place::kFirstOfMany : Place::kLater;
+  }
+
+ private:
+  std::map<std::string, int> times_;
+};
 
 }  // namespace tailrace::broker

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "broker/call.h"
 #include "broker/parts.h"
 #include "broker/topics.h"
 #include "wire/error_codes.h"
@@ -20,6 +21,14 @@ struct ConfigRefusal {
   wire::KafkaError error;
   std::string message;
 };
+
+/// `Answer`: one resource of an answer of these APIs.
+template <typename Answer>
+void AnswerRefusal(Call& call, std::optional<ConfigRefusal> refusal, Answer* answer) {
+  if (!refusal) return;
+  answer->error_code = call.Code(refusal->error);
+  answer->error_message = std::move(refusal->message);
+}
 
 /// What the resource overrides now.
 std::optional<ConfigRefusal> ReadConfigs(Parts& parts, int8_t type, const std::string& name, TopicConfigs* configs);

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/topics.h"
@@ -15,19 +13,18 @@ using wire::KafkaError;
 
 Status HandleCreatePartitions(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::CreatePartitionsRequest::Decode(call->body(), call->version()));
-  std::map<std::string, int> times;
-  for (auto& topic : request.topics) times[topic.name]++;
+  NamesGivenTwice names(request.topics);
   wire::CreatePartitionsResponse response;
   for (auto& wanted : request.topics) {
-    if (times[wanted.name] < 0) continue;
+    auto place = names.Next(wanted.name);
+    if (place == NamesGivenTwice::Place::kLater) continue;
     auto& answer = response.topics.emplace_back();
     answer.name = wanted.name;
     auto refuse = [&](KafkaError error, std::string message) {
       answer.error_code = call->Code(error);
       answer.error_message = std::move(message);
     };
-    if (times[wanted.name] > 1) {
-      times[wanted.name] = -1;
+    if (place == NamesGivenTwice::Place::kFirstOfMany) {
       refuse(KafkaError::kInvalidRequest, "Duplicate topic name.");
       continue;
     }

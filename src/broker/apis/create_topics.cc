@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 #include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/broker.h"
@@ -73,11 +71,11 @@ std::optional<Refusal> Check(Parts& parts, const wire::CreateTopicsRequest::Topi
 
 Status HandleCreateTopics(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::CreateTopicsRequest::Decode(call->body(), call->version()));
-  std::map<std::string, int> times;
-  for (auto& topic : request.topics) times[topic.name]++;
+  NamesGivenTwice names(request.topics);
   wire::CreateTopicsResponse response;
   for (auto& topic : request.topics) {
-    if (times[topic.name] < 0) continue;
+    auto place = names.Next(topic.name);
+    if (place == NamesGivenTwice::Place::kLater) continue;
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
     auto refuse = [&](KafkaError error, std::string message) {
@@ -85,8 +83,7 @@ Status HandleCreateTopics(Parts& parts, const CallPtr& call) {
       answer.error_message = std::move(message);
       answer.topic_config_error_code = 0;
     };
-    if (times[topic.name] > 1) {
-      times[topic.name] = -1;  // answered once
+    if (place == NamesGivenTwice::Place::kFirstOfMany) {
       refuse(KafkaError::kInvalidRequest, "Duplicate topic name.");
       continue;
     }

@@ -68,8 +68,7 @@ Status HandleDescribeConfigs(Parts& parts, const CallPtr& call) {
     answer.resource_name = resource.resource_name;
     TopicConfigs set;
     if (auto refusal = ReadConfigs(parts, resource.resource_type, resource.resource_name, &set)) {
-      answer.error_code = call->Code(refusal->error);
-      answer.error_message = std::move(refusal->message);
+      AnswerRefusal(*call, std::move(refusal), &answer);
     } else if (resource.resource_type == kResourceTopic) {
       DescribeTopic(parts, request, resource.configuration_keys, set, &answer);
     } else {

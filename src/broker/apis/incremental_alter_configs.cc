@@ -80,10 +80,7 @@ Status HandleIncrementalAlterConfigs(Parts& parts, const CallPtr& call) {
     }
     if (!refusal)
       refusal = WriteConfigs(parts, resource.resource_type, resource.resource_name, configs, request.validate_only);
-    if (refusal) {
-      answer.error_code = call->Code(refusal->error);
-      answer.error_message = std::move(refusal->message);
-    }
+    AnswerRefusal(*call, std::move(refusal), &answer);
   }
   call->Respond(response);
   return Ok();

@@ -1,6 +1,7 @@
 // InitProducerId: an id for an idempotent producer, or the next epoch of a transactional one.
 
 #include "wire/messages/init_producer_id.h"
+#include "broker/apis/answers.h"
 #include "broker/apis/registry.h"
 #include "broker/producer_ids.h"
 #include "broker/transaction_coordinator.h"
@@ -13,9 +14,7 @@ Status HandleInitProducerId(Parts& parts, const CallPtr& call) {
   auto request = TRY(wire::InitProducerIdRequest::Decode(call->body(), call->version()));
   auto answer = [call](KafkaError error, ProducerIdAndEpoch producer) {
     wire::InitProducerIdResponse response;
-    // Clients before v4 don't know PRODUCER_FENCED (KIP-588).
-    if (error == KafkaError::kProducerFenced && call->version() < 4) error = KafkaError::kInvalidProducerEpoch;
-    response.error_code = call->Code(error);
+    response.error_code = call->Code(FencedAs(error, call->version(), 4));
     response.producer_id = producer.id;
     response.producer_epoch = producer.epoch;
     call->Respond(response);
