@@ -26,6 +26,7 @@ function(tailrace_module name)
     target_link_libraries(${name}_test PRIVATE ${lib} ${ARG_TEST_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
     # Compiling tests well takes longer than running them: what they test is optimised.
     target_compile_options(${name}_test PRIVATE -O0)
+    set_target_properties(${name}_test PROPERTIES UNITY_BUILD OFF)
     foreach(dep ${ARG_TEST_DEPS})
       target_link_libraries(${name}_test PRIVATE tailrace_${dep})
     endforeach()

@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # build [--preset P] [TARGET...]: one build at a time in each build directory. Sourced by ./dev.
 
+# A first build is a unity build (half the time). Later ones are what build/ was made for.
+first_build() {
+  if [ -f build/build.ninja ]; then build "$@"; else build --preset unity "$@"; fi
+}
+
 build() {
   local preset=release dir
   if [ "${1:-}" = --preset ]; then preset=${2:?a preset}; shift 2; fi

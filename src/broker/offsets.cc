@@ -15,7 +15,7 @@ namespace tailrace::broker {
 namespace {
 
 constexpr int8_t kOffsetVersion = 1;
-constexpr std::string_view kPrefix = "o/";  // "o/c/" committed, "o/p/" pending in a transaction
+constexpr std::string_view kOffsetPrefix = "o/";  // "o/c/" committed, "o/p/" pending in a transaction
 constexpr std::string_view kCommittedPrefix = "o/c/";
 constexpr std::string_view kPendingPrefix = "o/p/";
 
@@ -74,7 +74,7 @@ struct OffsetStore::Impl {
 
   Status Load() {
     Status status;
-    journal->ForEach(kPrefix, [&](std::string_view key, std::string_view bytes) {
+    journal->ForEach(kOffsetPrefix, [&](std::string_view key, std::string_view bytes) {
       if (!status.ok()) return;
       bool is_pending = key.substr(0, kPendingPrefix.size()) == kPendingPrefix;
       wire::Decoder k(key.substr(kCommittedPrefix.size()));

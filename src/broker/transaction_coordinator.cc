@@ -19,7 +19,7 @@ namespace {
 
 using wire::KafkaError;
 
-constexpr std::string_view kPrefix = "x/";
+constexpr std::string_view kTransactionPrefix = "x/";
 constexpr int8_t kVersion = 1;
 constexpr int16_t kEpochMax = 32766;  // the last one a producer gets; one more is left for fencing it
 
@@ -35,7 +35,7 @@ constexpr bool kMoves[kTransactionStates][kTransactionStates] = {
     {true, true, false, false, false, false},   // CompleteAbort
 };
 
-std::string Key(const std::string& id) { return std::string(kPrefix).append(id); }
+std::string Key(const std::string& id) { return std::string(kTransactionPrefix).append(id); }
 
 }  // namespace
 
@@ -90,10 +90,10 @@ std::string TransactionCoordinator::Impl::Encode(const Transaction& transaction)
 
 Status TransactionCoordinator::Impl::Load() {
   Status status;
-  journal->ForEach(kPrefix, [&](std::string_view key, std::string_view value) {
+  journal->ForEach(kTransactionPrefix, [&](std::string_view key, std::string_view value) {
     if (!status.ok()) return;
     auto t = std::make_shared<Transaction>();
-    t->id = key.substr(kPrefix.size());
+    t->id = key.substr(kTransactionPrefix.size());
     wire::Decoder from(value);
     int8_t version = from.Int8("version");
     if (from.ok() && version != kVersion) from.Fail("an unknown format version", "version");

@@ -36,7 +36,7 @@ constexpr Setting kSettings[] = {
     {"broker.retention.check.interval", T::kDuration, "5m", 100, kDay, "", "how often retention looks"},
     {"broker.max.message.bytes", T::kBytes, "1048588", 1024, kGiB, "", "largest record batch a topic takes"},
     {"broker.max.request.bytes", T::kBytes, "100MiB", 64 * kKiB, kGiB, "", "largest request"},
-    {"broker.max.decompressed.bytes", T::kBytes, "256MiB", kMiB, 4 * kGiB, "",
+    {"broker.max.decompressed.bytes", T::kBytes, "32MiB", kMiB, 4 * kGiB, "",
      "a batch that inflates to more is refused"},
     {"broker.max.connections", T::kInt, "4096", 1, 1'000'000, "", "Kafka connections at once"},
     {"broker.max.queued.bytes", T::kBytes, "256MiB", kMiB, 64 * kGiB, "",

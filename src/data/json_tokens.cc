@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "data/value_text.h"
 
 namespace tailrace::data {
 
@@ -38,8 +39,6 @@ bool JsonIndexer::Index(std::string_view text, std::string* reason) {
 }
 
 namespace {
-
-bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
 int HexDigit(char c) {
   if (IsDigit(c)) return c - '0';

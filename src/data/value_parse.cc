@@ -10,10 +10,6 @@ namespace tailrace::data {
 
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
-constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
-
-bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {

@@ -11,6 +11,11 @@
 
 namespace tailrace::data {
 
+inline constexpr int64_t kMicrosPerSecond = 1'000'000;
+inline constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+
+inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
 // Each is false where the text is not exactly one such value; leading and trailing spaces are not taken.
 bool ParseBoolean(std::string_view text, bool* value);  // true false, any case; 1 0
 /// Also "1.0" and "1e3", not "1.5".

@@ -15,7 +15,7 @@ namespace tailrace::connectors {
 
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kDatagenOptions[] = {
     {"rows-per-second", OptionType::kInt, false, "10000", "", "0: as fast as the job takes them"},
     {"number-of-rows", OptionType::kInt, false, "", "", "then the source ends; default: it never does"},
     {"seed", OptionType::kInt, false, "1", "", "same seed, same rows"},
@@ -337,7 +337,7 @@ class DatagenSource final : public stream::Source {
   int64_t opened_ns_ = 0;
 };
 
-Status Check(const sql::Table& table, const OptionValues& options) {
+Status CheckDatagen(const sql::Table& table, const OptionValues& options) {
   for (const data::Field& field : table.physical_schema()) TRY(MakeGenerator(options, field.name, field.type, 1));
   for (const auto& [name, value] : options.WithPrefix("fields.")) {
     std::string field = name.substr(0, name.find('.'));
@@ -354,8 +354,8 @@ Status Check(const sql::Table& table, const OptionValues& options) {
 const ConnectorSpec& DatagenConnector() {
   static const ConnectorSpec spec = {"datagen",
                                      "made-up rows, the same for the same seed",
-                                     kOptions,
-                                     &Check,
+                                     kDatagenOptions,
+                                     &CheckDatagen,
                                      [](SourceArguments arguments) -> Result<std::unique_ptr<stream::Source>> {
                                        const stream::ScanSpec& scan = arguments.scan;
                                        auto source = std::make_unique<DatagenSource>(std::move(arguments));

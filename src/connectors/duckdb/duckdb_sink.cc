@@ -21,7 +21,7 @@ namespace tailrace::connectors {
 
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kDuckDbOptions[] = {
     {"path", OptionType::kString, true, "", "", "the DuckDB file, made where missing"},
     {"table", OptionType::kString, false, "", "",
      "TABLE or SCHEMA.TABLE, made where missing; default: the table's name here"},
@@ -407,7 +407,7 @@ class DuckdbSink final : public stream::Sink {
   uint64_t null_keys_ = 0;
 };
 
-Status Check(const sql::Table& table, const OptionValues& options) {
+Status CheckDuckDb(const sql::Table& table, const OptionValues& options) {
   TableName name = ReadTableName(table, options);
   if (name.table.empty() || name.schema.empty() || name.table.find('.') != std::string::npos)
     return options.Wrong("table", "expected TABLE or SCHEMA.TABLE");
@@ -433,8 +433,8 @@ const ConnectorSpec& DuckdbConnector() {
   static const ConnectorSpec spec = {
       "duckdb",
       "a table of a DuckDB file: rows appended, or replaced by primary key",
-      kOptions,
-      &Check,
+      kDuckDbOptions,
+      &CheckDuckDb,
       nullptr,
       [](SinkArguments arguments) -> Result<std::unique_ptr<stream::Sink>> {
         std::string path = ResolvePath(arguments.context, arguments.options.String("path"));

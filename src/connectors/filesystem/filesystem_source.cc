@@ -170,7 +170,7 @@ class FilesystemSource final : public stream::Source {
   std::vector<data::DecodeFailure> failures_;
 };
 
-Status Check(const sql::Table& table, const OptionValues& options) {
+Status CheckFilesystem(const sql::Table& table, const OptionValues& options) {
   data::FormatOptions format;
   format.schema = table.physical_schema();
   TRY(ReadFormatOptions(options, &format));
@@ -197,7 +197,7 @@ const ConnectorSpec& FilesystemConnector() {
   static const ConnectorSpec spec = {"filesystem",
                                      "files of this machine: a bounded source, a sink of part files",
                                      options,
-                                     &Check,
+                                     &CheckFilesystem,
                                      &MakeFilesystemSource,
                                      &MakeFilesystemSink};
   return spec;

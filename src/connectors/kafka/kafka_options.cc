@@ -82,7 +82,7 @@ Status CheckMetadataType(const sql::Table& table, const sql::Column& column) {
   return Ok();
 }
 
-Status Check(const sql::Table& table, const OptionValues& options) {
+Status CheckKafka(const sql::Table& table, const OptionValues& options) {
   TRY(ReadLayout(table, options));
   if (options.String("scan.startup.mode") == "timestamp" && !options.Has("scan.startup.timestamp-millis"))
     return options.Wrong("scan.startup.mode", "'timestamp' needs 'scan.startup.timestamp-millis'");
@@ -94,7 +94,7 @@ Status CheckUpsert(const sql::Table& table, const OptionValues& options) {
     return Error(ErrorCode::kInvalidArgument,
                  "table " + table.name + ": the connector 'upsert-kafka' needs a PRIMARY KEY")
         .At(table.where);
-  return Check(table, options);
+  return CheckKafka(table, options);
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ std::span<const OptionSpec> KafkaOptions() {
   return all;
 }
 
-Status CheckKafkaTable(const sql::Table& table, const OptionValues& options) { return Check(table, options); }
+Status CheckKafkaTable(const sql::Table& table, const OptionValues& options) { return CheckKafka(table, options); }
 
 Result<KafkaLayout> ReadLayout(const sql::Table& table, const OptionValues& options) {
   KafkaLayout layout;
@@ -168,7 +168,7 @@ Result<KafkaLayout> ReadLayout(const sql::Table& table, const OptionValues& opti
 
 const ConnectorSpec& KafkaConnector() {
   static const ConnectorSpec spec = {"kafka",          "topics of the log: this process's own, or any Kafka cluster's",
-                                     KafkaOptions(),   &Check,
+                                     KafkaOptions(),   &CheckKafka,
                                      &MakeKafkaSource, &MakeKafkaSink};
   return spec;
 }

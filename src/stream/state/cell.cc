@@ -12,16 +12,6 @@ using data::ListEntry;
 using data::StringRef;
 using data::TypeId;
 
-namespace {
-
-template <typename T>
-T Canonical(T v) {
-  if (std::isnan(v)) return std::numeric_limits<T>::quiet_NaN();
-  return v == 0 ? T{0} : v;
-}
-
-}  // namespace
-
 void WriteCell(const Column& column, uint64_t row, StateWriter& out) {
   if (!column.IsValid(row)) {
     out.U8(0);

@@ -2,13 +2,22 @@
 // One value of any type as bytes and back: for state that keeps values one by one (first, list, mode, whole rows), for
 // keys of nested types and for snapshots. Equal values have equal bytes (-0.0 is 0.0, every NaN is one NaN).
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "data/batch.h"
 #include "stream/state/codec.h"
 
 namespace tailrace::stream {
+
+/// What stands for all floating-point values equal to `v`.
+template <typename T>
+T Canonical(T v) {
+  if (std::isnan(v)) return std::numeric_limits<T>::quiet_NaN();
+  return v == 0 ? T{0} : v;
+}
 
 /// Appends the value of `row`, null or not.
 void WriteCell(const data::Column& column, uint64_t row, StateWriter& out);

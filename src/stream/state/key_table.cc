@@ -1,9 +1,7 @@
 #include "stream/state/key_table.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "stream/state/cell.h"
 #include "stream/state/key_group.h"
@@ -53,11 +51,6 @@ void EncodeInts(const Column& c, const uint32_t* rows, uint32_t count, uint64_t*
               [values](uint32_t r) { return static_cast<uint64_t>(static_cast<int64_t>(values[r])); });
 }
 
-double Canonical(double v) {
-  if (std::isnan(v)) return std::numeric_limits<double>::quiet_NaN();
-  return v == 0 ? 0.0 : v;
-}
-
 }  // namespace
 
 KeyTable::KeyTable(std::vector<data::Type> types)
@@ -93,7 +86,8 @@ void KeyTable::Encode(const std::vector<const Column*>& columns, const uint32_t*
       case 4:
         if (column.type.id == TypeId::kFloat) {
           const float* v = column.Values<float>();
-          EncodeWords(rows, count, out, words_, [v](uint32_t r) { return std::bit_cast<uint64_t>(Canonical(v[r])); });
+          EncodeWords(rows, count, out, words_,
+                      [v](uint32_t r) { return std::bit_cast<uint64_t>(Canonical<double>(v[r])); });
         } else {
           EncodeInts<int32_t>(column, rows, count, out, words_);
         }
@@ -101,7 +95,8 @@ void KeyTable::Encode(const std::vector<const Column*>& columns, const uint32_t*
       case 8:
         if (column.type.id == TypeId::kDouble) {
           const double* v = column.Values<double>();
-          EncodeWords(rows, count, out, words_, [v](uint32_t r) { return std::bit_cast<uint64_t>(Canonical(v[r])); });
+          EncodeWords(rows, count, out, words_,
+                      [v](uint32_t r) { return std::bit_cast<uint64_t>(Canonical<double>(v[r])); });
         } else {
           EncodeInts<int64_t>(column, rows, count, out, words_);
         }
