@@ -162,8 +162,9 @@ class PartitionImpl final : public Partition, public Flushable, public std::enab
   std::string EncodeRecoveryPoint() const;
   Result<RecoveryPoint> DecodeRecoveryPoint(const std::string& path) const;
   Result<RecoveryPoint> NewestRecoveryPoint(int64_t offset_max);
-  Status ScanFrom(const RecoveryPoint& point, uint64_t* scanned);
+  Status ScanFrom(const RecoveryPoint& point, bool opening, uint64_t* scanned);
   Status CutTail(size_t segment_index, uint64_t position, const std::string& why);
+  Status DropNewest();
   Result<int64_t> ReadLogStart() const;
   Status WriteLogStart(int64_t offset) const;
 

@@ -128,20 +128,24 @@ Status PartitionImpl::CutTail(size_t segment_index, uint64_t position, const std
     LogWarning("log", segment.path() + ": dropped a torn tail of " + std::to_string(lost) + " bytes at byte " +
                           std::to_string(position) + " (" + why + ")");
   }
-  while (segments_.size() > segment_index + 1) {
-    const Segment& last = *segments_.back();
-    std::string stem = last.path().substr(0, last.path().size() - 4);
-    if (last.size() > 0) TRY(io::Rename(last.path(), last.path() + ".cut-0"));
-    else TRY(io::RemoveFile(last.path()));
-    TRY(io::RemoveFile(stem + ".index"));
-    TRY(io::RemoveFile(stem + ".timeindex"));
-    segments_.pop_back();
-  }
-  directory_dirty_ = true;
+  while (segments_.size() > segment_index + 1) TRY(DropNewest());
   return segment.Truncate(position);
 }
 
-Status PartitionImpl::ScanFrom(const RecoveryPoint& point, uint64_t* scanned) {
+// The newest segment, whose records, if there are any, are kept aside.
+Status PartitionImpl::DropNewest() {
+  const Segment& last = *segments_.back();
+  std::string stem = last.path().substr(0, last.path().size() - 4);
+  if (last.size() > 0) TRY(io::Rename(last.path(), last.path() + ".cut-0"));
+  else TRY(io::RemoveFile(last.path()));
+  TRY(io::RemoveFile(stem + ".index"));
+  TRY(io::RemoveFile(stem + ".timeindex"));
+  segments_.pop_back();
+  directory_dirty_ = true;
+  return Ok();
+}
+
+Status PartitionImpl::ScanFrom(const RecoveryPoint& point, bool opening, uint64_t* scanned) {
   producers_ = point.producers;
   end_offset_ = point.at.offset;
   size_t first = SegmentIndexFor(point.at.segment_base);
@@ -192,6 +196,9 @@ Status PartitionImpl::ScanFrom(const RecoveryPoint& point, uint64_t* scanned) {
       at += batch->size();
     }
   }
+  // A segment is made before the records of the one before it are written: without those there is no use for it yet.
+  while (opening && segments_.size() > first + 1 && active().size() == 0 && active().base() > end_offset_)
+    TRY(DropNewest());
   for (size_t i = first; i + 1 < segments_.size(); i++) {
     segments_[i]->FinishIndexes();
     segments_[i]->seal_pending = true;
@@ -217,7 +224,7 @@ Status PartitionImpl::Recover() {
     directory_dirty_ = true;
   }
   uint64_t scanned = 0;
-  TRY(ScanFrom(TRY(NewestRecoveryPoint(INT64_MAX)), &scanned));
+  TRY(ScanFrom(TRY(NewestRecoveryPoint(INT64_MAX)), true, &scanned));
   if (end_offset_ < log_start_) {
     // The records were deleted up to an end that was not on disk (flush.before.ack off and a power loss).
     std::vector<SegmentPtr> old = std::move(segments_);
@@ -226,7 +233,7 @@ Status PartitionImpl::Recover() {
     segments_ = {TRY(Segment::Create(directory_, log_start_, static_cast<uint64_t>(options_.segment_bytes)))};
     directory_dirty_ = true;
   }
-  // A segment made just before the crash, after offsets that were given up.
+  // All older ones were deleted by age.
   end_offset_ = std::max(end_offset_, active().base());
   log_start_ = std::max(log_start_, segments_.front()->base());
   std::vector<SegmentPtr> old = TakeBelowLogStart();
@@ -270,7 +277,7 @@ Status PartitionImpl::RollBack() {
   RemoveFiles(gone);
   int64_t end = end_offset_;
   uint64_t scanned = 0;
-  TRY(ScanFrom(TRY(NewestRecoveryPoint(to.offset)), &scanned));
+  TRY(ScanFrom(TRY(NewestRecoveryPoint(to.offset)), false, &scanned));
   end_offset_ = end;
   active().synced_bytes = active().size();
   producers_.OnHighWatermark(visible_.offset);
