@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/random.h"
+#include "base/test_corpus.h"
 #include "data/codec.h"
 #include "data/value_text.h"
 
@@ -207,29 +208,23 @@ TEST(Json, BatchesEndAtTheirLimitAndTombstonesAreNoRows) {
 // https://github.com/nst/JSONTestSuite: y_ must be taken, n_ must not, i_ may be either. Wrapped as a field's value,
 // wanted and unwanted, because records are objects.
 TEST(Json, TestSuite) {
-  const char* shared = getenv("TAILRACE_TEST_DATA");
-  std::string folder = std::string(shared ? shared : "../shared/data") + "/messy/json_test_suite/";
-  std::vector<std::pair<std::string, std::string>> files;
-  if (DIR* dir = opendir(folder.c_str())) {
-    while (dirent* entry = readdir(dir)) {
-      std::string name = entry->d_name;
-      if (name.size() < 5 || name.substr(name.size() - 5) != ".json") continue;
-      std::ifstream in(folder + name, std::ios::binary);
-      std::stringstream text;
-      text << in.rdbuf();
-      files.emplace_back(name, text.str());
-    }
-    closedir(dir);
-  } else {
-    files = {{"y_array", "[1, 2.5e3, null, true, \"\\u00e9\"]"},
-             {"y_object", "{\"a\": {}}"},
-             {"n_comma", "[1,,2]"},
-             {"n_open", "{\"a\":["},
-             {"n_number", "-"},
-             {"n_number2", "1."},
-             {"n_trailing", "[1]]"},
-             {"n_key", "{a:1}"}};
+  std::string folder = TestCorpus("json_test_suite");
+  std::string open_arrays(100'000, '['), open_both;
+  for (int i = 0; i < 50'000; i++) open_both += "[{\"\":";
+  std::vector<std::pair<std::string, std::string>> files = {{"n_100000_opening_arrays", open_arrays},
+                                                            {"n_open_array_object", open_both}};
+  DIR* dir = opendir(folder.c_str());
+  ASSERT_NE(dir, nullptr) << folder;
+  while (dirent* entry = readdir(dir)) {
+    std::string name = entry->d_name;
+    if (name.size() < 5 || name.substr(name.size() - 5) != ".json") continue;
+    std::ifstream in(folder + name, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    files.emplace_back(name, text.str());
   }
+  closedir(dir);
+  ASSERT_EQ(files.size(), 318u);
   int checked = 0;
   for (bool wanted : {false, true}) {
     Codec codec({{"v", TypeId::kVarchar}, {"w", TypeId::kInteger}}, {wanted ? 0 : 1});
@@ -368,9 +363,8 @@ TEST(Json, MutatedRecordsNeverCrash) {
 }
 
 TEST(Json, NaughtyStringsComeBack) {
-  const char* shared = getenv("TAILRACE_TEST_DATA");
-  std::ifstream in(std::string(shared ? shared : "../shared/data") + "/messy/naughty_strings/blns.txt",
-                   std::ios::binary);
+  std::ifstream in(TestCorpus("naughty_strings") + "blns.txt", std::ios::binary);
+  ASSERT_TRUE(in.good());
   std::vector<std::string> lines = {"",        "undefined",           "\xE2\x80\xAE", "'; DROP TABLE users",
                                     "\\u0000", std::string("a\0b", 3)};
   for (std::string line; std::getline(in, line);) lines.push_back(line);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/test_corpus.h"
 #include "connectors/filesystem/line_reader.h"
 #include "connectors/test_support.h"
 
@@ -59,10 +60,9 @@ TEST(FilesystemSource, FilesInOrderWithQuotedNewlinesAndGzip) {
 
 // https://github.com/maxogden/csv-spectrum; run where the shared test data is.
 TEST(FilesystemSource, CsvSpectrum) {
-  const char* shared = getenv("TAILRACE_TEST_DATA");
-  std::string folder = std::string(shared ? shared : "../shared/data") + "/messy/csv_spectrum/";
+  std::string folder = TestCorpus("csv_spectrum");
   DIR* listing = opendir((folder + "csvs").c_str());
-  if (!listing) GTEST_SKIP() << "no " << folder;
+  ASSERT_NE(listing, nullptr) << folder;
   int files = 0;
   while (dirent* entry = readdir(listing)) {
     std::string name = entry->d_name;
