@@ -2,7 +2,7 @@
 records per CPU-second of the broker process, in turn, Kafka after two rounds of warming up.
 
 tailrace acknowledges after fsync, Kafka from the page cache (its default). Pages are touched first: on a virtual machine the
-first use of a page costs the host's fault, which would drown both. --quick: fewer records."""
+first use of a page costs the host's fault, which would drown both. --quick: fewer records; --latency: only the latency."""
 import os
 import subprocess
 import sys
@@ -21,6 +21,8 @@ CASES = [("100 B, 1 partition", 100, 2_000_000, 1), ("100 B, 12 partitions", 100
          ("1 KB, 1 partition", 1000, 600_000, 1), ("1 KB, 12 partitions", 1000, 600_000, 12)]
 if QUICK:
     CASES = [(name, size, n // 2, parts) for name, size, n, parts in CASES]
+if "--latency" in sys.argv:
+    CASES = []
 
 
 def load(*args):
@@ -73,7 +75,8 @@ class Side:
 
 
 subprocess.run([str(ROOT / "dev"), "build", "kafka_load"], check=True, stdout=subprocess.DEVNULL)
-touch_pages()
+if CASES:
+    touch_pages()
 with tempfile.TemporaryDirectory() as d, Platform(d, args=["--broker-only"]) as ours, Engine("kafka") as kafka:
     address = kafka.vars["KAFKA_BOOTSTRAP"]
     a = Side("tailrace", ours.kafka, lambda: cpu_seconds(ours.process.pid))
@@ -87,7 +90,9 @@ with tempfile.TemporaryDirectory() as d, Platform(d, args=["--broker-only"]) as 
     say("latency at 2,000 records/s, one at a time")
     latency = {}
     for side in (a, b):
-        admin = topic(side.address, "latency", 1)
+        os.sync()  # else each fsync waits behind what the load above left to write
+        topic(side.address, "latency", 1)
+        load("latency", side.address, "latency", 2000, 10)  # warms up: threads, connections, the JIT
         latency[side.name] = load("latency", side.address, "latency", 2000, 10 if QUICK else 20)
         say(f"{side.name:<9} p50 {latency[side.name][0]:.0f} p99 {latency[side.name][1]:.0f} p99.9 {latency[side.name][2]:.0f} "
             f"max {latency[side.name][3]:.0f} microseconds")
